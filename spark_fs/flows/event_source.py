@@ -218,12 +218,13 @@ class AggregationSource:
         sources = list_sources(plan)
         choice = choose_strategy(plan, sources)
         scan_plan = choice.scan_plans[0]
-        runner = SparkRunner(self.stores.spark)
         if scan_plan.scan is not None and scan_plan.is_plain and len(plan.nodes) == 1:
             scan = _rename_columns(scan_plan.scan, plan)
             if is_small(scan.files, row_limit):
                 return pa.concat_tables([scan.schema.empty_table(), *parquet.iter_tables(scan)])
+            runner = SparkRunner(self.stores.spark)
             return EventSource.from_scan(runner, scan, scan_plan.bytes)
+        runner = SparkRunner(self.stores.spark)
         relation, project = to_arrow_relation(runner, plan, sources, choice)
         byte_count = 0
         for each, each_source in zip(choice.scan_plans, sources, strict=True):

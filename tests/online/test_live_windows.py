@@ -1,5 +1,6 @@
 """Windows that are finished at the instant of a request, beside what a training read says of that instant: to the bit."""
 
+import sqlite3
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -11,6 +12,7 @@ import polars as pl
 import pyarrow as pa
 import pytest
 from deltalake import write_deltalake
+from pyspark.sql import SparkSession
 
 import spark_fs
 from spark_fs import aggregate as agg
@@ -19,7 +21,7 @@ from spark_fs.api.feature_store import FeatureStore
 from spark_fs.base.arrow_types import to_arrow_schema
 from spark_fs.base.times import to_utc
 from spark_fs.errors import KeyValueError, OnlineStoreError, QueryError
-from spark_fs.flows import live_sync
+from spark_fs.flows import event_source, live_sync
 
 from conftest import ONLINE, at, online_store
 
@@ -239,3 +241,28 @@ def test_a_key_of_many_events_is_told_for_a_while(
     assert "cannot be told of 2024-01-09T12:00:00+00:00" in refused[0]
     assert "Sync the group again by sync_online()" in refused[0]
     assert view.get_feature_vector({"card": "a"}, now=INSTANTS[0])
+
+
+def test_sync_online_brings_windows_online_by_workers_or_here(
+    fs: FeatureStore, spark: SparkSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    events = fs.create_feature_group("payments", primary_key=["id"], event_time="t")
+    events.insert(make_events(300))
+    habits = fs.create_feature_group("habits", aggregation=declare(events), online_enabled=True)
+    habits.backfill("2024-01-01", "2024-01-02")
+    asked = fs.create_feature_group("asked", primary_key=["card"], event_time="at")
+    rows = [(key, instant, 1) for key in KEYS for instant in INSTANTS]
+    asked.insert(pd.DataFrame(rows, columns=list(ASKED)))
+    assert habits.sync_online(now="2024-01-03 12:00").summary["live_entities"] == 3
+    view = ask(fs, "live")
+    check(view, fs)
+    late = make_events(40, seed=8)
+    events.insert(late)
+    events.delete_records(pd.DataFrame({"id": [7_007, 7_014]}))
+    monkeypatch.setattr(event_source, "LOCAL_BYTES", 0)  # so that Spark's workers pack them
+    assert habits.sync_online(now="2024-01-03 12:00").summary["live_entities"] == 3
+    check(view, fs)
+    connection = sqlite3.connect(fs._stores.online.path)
+    habits.delete(force=True)
+    names = [name for (name,) in connection.execute("SELECT name FROM sqlite_master")]
+    assert not [name for name in names if name.startswith("habits")]

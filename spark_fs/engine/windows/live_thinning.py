@@ -13,7 +13,7 @@ from spark_fs.online.live.events import Gap
 from spark_fs.online.live.layout import OF_MULTISETS, SINCE_EVER
 from spark_fs.planning.window_plan import WindowPlan
 
-KEPT_EVENTS = 128  # of an entity, the newest ones, whatever their age
+KEPT_EVENTS = 32  # of an entity, the newest ones, whatever their age
 MOST_EVENTS = 2_000  # from here up events are left out
 _HOUR = 3_600_000_000
 # For how long after a sync windows can be told, for the first that leaves few enough events.

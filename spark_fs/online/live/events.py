@@ -3,13 +3,11 @@
 from bisect import bisect_left
 from collections.abc import Sequence
 from functools import cached_property
-from itertools import accumulate
+from struct import Struct
 from typing import Any, NamedTuple
 
-from spark_fs.base import types
 from spark_fs.base.types import FLOATS
 from spark_fs.online.live.layout import (
-    FIXED_CODES,
     FORMAT,
     GAP,
     HAS_COUNTS,
@@ -21,11 +19,11 @@ from spark_fs.online.live.layout import (
     SERIES,
     SINCE_EVER,
     LiveSeries,
-    find_decoder,
 )
 
 _WORD_BYTES = 4  # of a number of events, and of where something begins
 _LONG_BYTES = 8
+_WORD = Struct("<I")
 
 
 class Gap(NamedTuple):
@@ -66,8 +64,8 @@ class LiveEvents:
 
     def find_series_start(self, number: int) -> int:
         """Where a series begins."""
-        place = self._starts_at + number * _WORD_BYTES
-        return int.from_bytes(self.stored[place : place + _WORD_BYTES], "little")
+        (start,) = _WORD.unpack_from(self.stored, self._starts_at + number * _WORD_BYTES)
+        return int(start)
 
     def find_position(self, micros: int) -> int:
         """The position before which are all events that became known before an instant."""
@@ -86,21 +84,6 @@ class LiveEvents:
 _WIDTHS = {"b": 1, "B": 1, "h": 2, "H": 2, "i": 4, "I": 4, "f": 4, "q": 8, "d": 8}
 
 
-class _Starts(NamedTuple):
-    """Where the things that a series has begin, in their order."""
-
-    counts: int
-    sums: int
-    squares: int
-    non_finite: int
-    places: int
-    instants: int
-    ranks: int
-    weights: int
-    doubles: int
-    distinct: int
-
-
 class SeriesEvents:
     """The events of a series; positions are those among all events."""
 
@@ -113,32 +96,37 @@ class SeriesEvents:
         self._flags: int = flags
         self._value_count, self._distinct_count = rest
         self._positions = events.count + 1
-        self._starts = self._find_starts(start + SERIES.size)
+        self._find_starts(start + SERIES.size)
+        self.is_finite = not flags & HAS_NON_FINITE
+        self._counts: Sequence[int] | None = None
+        if flags & HAS_COUNTS:
+            self._counts = events.read_numbers(start + SERIES.size, self._positions, "I")
 
-    def _find_starts(self, start: int) -> _Starts:
-        """Where things lie, one after another, from a place on."""
-        numbers = self._positions * _WORD_BYTES
-        has_instants = self._flags & HAS_PLACES and self.series.has_instants
-        lengths = (
-            numbers if self._flags & HAS_COUNTS else 0,
-            self._positions * self._sum_width,
-            self._positions * self._square_width,
-            3 * numbers if self._flags & HAS_NON_FINITE else 0,
-            numbers if self._flags & HAS_PLACES else 0,
-            self._value_count * _LONG_BYTES if has_instants else 0,
-            self._value_count * self._rank_width,
-            self._value_count * _WORD_BYTES if self._flags & HAS_WEIGHTS else 0,
-            self._distinct_count * _LONG_BYTES if self.series.has_doubles else 0,
-        )
-        return _Starts(*accumulate(lengths, initial=start))
+    def _find_starts(self, start: int) -> None:
+        """Tell where things lie, one after another, from a place on."""
+        flags = self._flags
+        number_bytes = self._positions * _WORD_BYTES
+        self._sums_at = start + (number_bytes if flags & HAS_COUNTS else 0)
+        self._squares_at = self._sums_at + self._positions * self._sum_width
+        self._non_finite_at = self._squares_at + self._positions * self._square_width
+        self._places_at = self._non_finite_at
+        if flags & HAS_NON_FINITE:
+            self._places_at += 3 * number_bytes
+        self._instants_at = self._ranks_at = self._places_at
+        if flags & HAS_PLACES:
+            self._instants_at += number_bytes
+            self._ranks_at = self._instants_at
+            if self.series.has_instants:
+                self._ranks_at += self._value_count * _LONG_BYTES
+        self._weights_at = self._ranks_at + self._value_count * self._rank_width
+        self._doubles_at = self._weights_at
+        if flags & HAS_WEIGHTS:
+            self._doubles_at += self._value_count * _WORD_BYTES
+        self._distinct_at = self._doubles_at
+        if self.series.has_doubles:
+            self._distinct_at += self._distinct_count * _LONG_BYTES
 
     # -- what is before a position
-
-    @cached_property
-    def _counts(self) -> Sequence[int] | None:
-        if not self._flags & HAS_COUNTS:
-            return None
-        return self._events.read_numbers(self._starts.counts, self._positions, "I")
 
     def count_between(self, start: int, end: int) -> int:
         """How many events are between two positions."""
@@ -148,11 +136,11 @@ class SeriesEvents:
 
     def sum_between(self, start: int, end: int) -> int:
         """Their sum, in units."""
-        return self._subtract(self._starts.sums, self._sum_width, start, end)
+        return self._subtract(self._sums_at, self._sum_width, start, end)
 
     def sum_squares_between(self, start: int, end: int) -> int:
         """The sum of their squares, in units squared."""
-        return self._subtract(self._starts.squares, self._square_width, start, end)
+        return self._subtract(self._squares_at, self._square_width, start, end)
 
     def _subtract(self, origin: int, width: int, start: int, end: int) -> int:
         stored = self._events.stored
@@ -162,10 +150,8 @@ class SeriesEvents:
         return upper - int.from_bytes(stored[place : place + width], "little", signed=True)
 
     def count_non_finite(self, start: int, end: int) -> Sequence[int]:
-        """How many of them are NaN, infinite, and infinite below zero; empty where none is."""
-        if not self._flags & HAS_NON_FINITE:
-            return ()
-        numbers = self._events.read_numbers(self._starts.non_finite, 3 * self._positions, "I")
+        """How many of them are NaN, infinite, and infinite below zero, where any are."""
+        numbers = self._events.read_numbers(self._non_finite_at, 3 * self._positions, "I")
         counts = []
         for kind in range(3):
             first = kind * self._positions
@@ -178,41 +164,41 @@ class SeriesEvents:
         """The places of the first value of a window and of the one behind its last."""
         if not self._flags & HAS_PLACES:
             return start, end
-        places = self._events.read_numbers(self._starts.places, self._positions, "I")
+        places = self._events.read_numbers(self._places_at, self._positions, "I")
         return places[start], places[end]
 
     def get_instant(self, place: int) -> int:
         """When the event of a value became known."""
         if not self._flags & HAS_PLACES:
             return int(self._events.micros[place])
-        return int(self._events.read_numbers(self._starts.instants, self._value_count, "q")[place])
+        return int(self._events.read_numbers(self._instants_at, self._value_count, "q")[place])
 
-    @cached_property
+    @property
     def ranks(self) -> Sequence[int]:
         """The rank of each value among the distinct ones, by instant and then by rank."""
         code = RANK_CODES[self._rank_width]
-        return self._events.read_numbers(self._starts.ranks, self._value_count, code)
+        return self._events.read_numbers(self._ranks_at, self._value_count, code)
 
-    @cached_property
+    @property
     def weights(self) -> Sequence[int] | None:
         """For how many events each value stands; None: each for one."""
         if not self._flags & HAS_WEIGHTS:
             return None
-        return self._events.read_numbers(self._starts.weights, self._value_count, "I")
+        return self._events.read_numbers(self._weights_at, self._value_count, "I")
 
     def get_value(self, rank: int) -> Any:
         """The value of a rank."""
-        return self._decode(self._distinct[rank])
+        return self.series.decode(self._distinct[rank])
 
     def get_equal_value(self, rank: int) -> Any:
         """The same, of zeros of both signs always 0.0."""
-        value = self._decode(self._distinct[rank])
+        value = self.get_value(rank)
         return value + 0.0 if self.series.type in FLOATS else value
 
     def get_double(self, rank: int) -> float:
         """The value of a rank as a double."""
         if self.series.has_doubles:
-            doubles = self._events.read_numbers(self._starts.doubles, self._distinct_count, "d")
+            doubles = self._events.read_numbers(self._doubles_at, self._distinct_count, "d")
             return float(doubles[rank])
         return float(self._distinct[rank])
 
@@ -233,19 +219,13 @@ class SeriesEvents:
         has_nan: bool = last >= 0 and self._distinct[last] != self._distinct[last]
         return int(self._distinct_count - has_nan)
 
-    @cached_property
-    def _decode(self) -> Any:
-        assert self.series.type
-        return find_decoder(self.series.type)
-
-    @cached_property
+    @property
     def _distinct(self) -> Sequence[Any]:
         """The distinct values in their order, as they are kept."""
-        assert self.series.type
-        code = FIXED_CODES.get(types.get_base_type(self.series.type))
+        code = self.series.fixed_code
         if code is not None:
-            return self._events.read_numbers(self._starts.distinct, self._distinct_count, code)
-        return _Texts(self._events, self._starts.distinct, self._distinct_count)
+            return self._events.read_numbers(self._distinct_at, self._distinct_count, code)
+        return _Texts(self._events, self._distinct_at, self._distinct_count)
 
 
 class _Texts(Sequence[bytes]):

@@ -33,12 +33,15 @@ class LiveWindow:
         self._start = start
         self._end = end
         self.count = events.count_between(start, end)
+        self._total: int | None = None
         self._variance: float | None = None
 
     @property
     def total(self) -> int:
-        """The exact sum, in units."""
-        return self.events.sum_between(self._start, self._end)
+        """The exact sum, in units, read once."""
+        if self._total is None:
+            self._total = self.events.sum_between(self._start, self._end)
+        return self._total
 
     @property
     def places(self) -> tuple[int, int]:
@@ -47,6 +50,8 @@ class LiveWindow:
 
     def find_special_sum(self) -> float | None:
         """What NaN and infinities make of a sum; None where there are none."""
+        if self.events.is_finite:
+            return None
         counts = self.events.count_non_finite(self._start, self._end)
         if not any(counts):
             return None

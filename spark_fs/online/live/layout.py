@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
+from functools import cached_property
 from struct import Struct
 from typing import Any
 
@@ -94,11 +95,6 @@ _DECODERS: Mapping[str, Callable[[Any], Any]] = {
 }
 
 
-def find_decoder(type_: str) -> Callable[[Any], Any]:
-    """What makes a value of a feature type of the one that is kept."""
-    return _DECODERS.get(types.get_base_type(type_), _keep_value)
-
-
 @dataclass(frozen=True)
 class LiveSeries:
     """The events that one or more features count, and what these ask of them.
@@ -113,31 +109,41 @@ class LiveSeries:
     functions: frozenset[Function]
     longest_list: int
 
-    @property
+    @cached_property
     def has_sums(self) -> bool:
         """Whether sums are kept."""
         return not self.functions.isdisjoint(OF_SUMS)
 
-    @property
+    @cached_property
     def has_squares(self) -> bool:
         """Whether sums of squares are kept."""
         return not self.functions.isdisjoint(OF_SQUARES)
 
-    @property
+    @cached_property
     def has_values(self) -> bool:
         """Whether values are kept."""
         return not self.functions.isdisjoint(OF_VALUES)
 
-    @property
+    @cached_property
     def has_instants(self) -> bool:
         """Whether the instant of each of its events is asked for."""
         return "time_since_last" in self.functions
 
-    @property
+    @cached_property
     def has_doubles(self) -> bool:
         """Whether values are kept as doubles too, since Python would round them otherwise."""
         is_decimal = self.type is not None and self.type.startswith("decimal")
         return is_decimal and not self.functions.isdisjoint(("percentile", "approx_percentile"))
+
+    @cached_property
+    def fixed_code(self) -> str | None:
+        """The struct code of its values; None where they are bytes of any length."""
+        return FIXED_CODES.get(types.get_base_type(self.type or ""))
+
+    @cached_property
+    def decode(self) -> Callable[[Any], Any]:
+        """What makes a value of its type of the one that is kept."""
+        return _DECODERS.get(types.get_base_type(self.type or ""), _keep_value)
 
 
 SeriesKey = tuple[str | None, str]

@@ -14,12 +14,12 @@ Extent = tuple[int | None, int]  # of a window: its length and its delay
 
 
 class _Step(NamedTuple):
-    """One feature: what computes it, and the window that it shares with others."""
+    """One feature: what computes it, and the number of its window, which others may share."""
 
     feature: BoundFeature
     compute: Compute
-    series: int
-    extent: Extent
+    window: int
+    empty: int | None
 
 
 class LiveWindows:
@@ -44,13 +44,18 @@ class LiveWindows:
         self._series: list[LiveSeries] = list(series.values())
         self._is_closed = is_closed
         self._group = group
+        self._extents: dict[Extent, str] = {}  # with the name of a feature
+        windows: dict[tuple[int, Extent], int] = {}
         self._steps = []
         for feature in features:
-            number = numbers[get_series_key(feature)]
             extent = (feature.over, feature.delay)
-            self._steps.append(_Step(feature, FUNCTIONS[feature.function], number, extent))
-        self._extents = {step.extent: step.feature.name for step in self._steps}
-        self.empty = [0 if each.function in OF_EMPTY else None for each in features]
+            self._extents.setdefault(extent, feature.name)
+            key = (numbers[get_series_key(feature)], extent)
+            window = windows.setdefault(key, len(windows))
+            empty = 0 if feature.function in OF_EMPTY else None
+            self._steps.append(_Step(feature, FUNCTIONS[feature.function], window, empty))
+        self._windows = list(windows)
+        self._used_series = sorted({number for number, _ in windows})
 
     def finish(self, stored: bytes | None, at: int) -> list[Any]:
         """The features of an entity at an instant.
@@ -67,22 +72,20 @@ class LiveWindows:
             SchemaError: A sum is too large for its type.
         """
         if stored is None:
-            return self.empty.copy()
+            return [step.empty for step in self._steps]
         events = self._open_events(stored)
         edges = {extent: self._find_edges(events, extent, at) for extent in self._extents}
-        series: dict[int, SeriesEvents] = {}
-        windows: dict[tuple[int, Extent], LiveWindow] = {}
+        series = {}
+        for number in self._used_series:
+            series[number] = SeriesEvents(events, number, self._series[number])
+        windows = []
+        for number, extent in self._windows:
+            start, end = edges[extent]
+            windows.append(LiveWindow(series[number], start, end, at))
         values = []
-        for step, empty in zip(self._steps, self.empty, strict=True):
-            key = (step.series, step.extent)
-            window = windows.get(key)
-            if window is None:
-                if step.series not in series:
-                    number = step.series
-                    series[number] = SeriesEvents(events, number, self._series[number])
-                window = LiveWindow(series[step.series], *edges[step.extent], at)
-                windows[key] = window
-            values.append(step.compute(window, step.feature) if window.count else empty)
+        for feature, compute, number, empty in self._steps:
+            window = windows[number]
+            values.append(compute(window, feature) if window.count else empty)
         return values
 
     def _open_events(self, stored: bytes) -> LiveEvents:
