@@ -82,7 +82,8 @@ class FeatureGroup(WrittenGroup):
         The first sync brings all of it. When a sync fails, what is served is as it was.
 
         Args:
-            now: The instant (UTC) by which rows are past the group's ttl; None: that of the call.
+            now: The instant (UTC) by which rows are past the group's ttl, and from which on live
+                windows are asked for; None: that of the call.
             full: Whether to load the whole table anew beside the one that is served, and put it in
                 its place.
             progress: Called with the numbers of Spark's tasks done and known so far.
@@ -90,7 +91,8 @@ class FeatureGroup(WrittenGroup):
         Returns:
             The job. Its summary counts rows written, deleted, skipped (older than what is online)
             and expired (past their ttl), with the Delta versions and the lag: the age in seconds of
-            the newest commit when it was online.
+            the newest commit when it was online. Of a group of live windows it counts the entities
+            of which events are online ("live_entities").
 
         Raises:
             SettingsError: The group is not online_enabled.

@@ -119,7 +119,8 @@ class FeatureVectorsMixin(ServingMixin):
                 passed, and its values before and after the transformations.
             n_processes: Likewise.
             keys: The same as ``entry``.
-            now: The instant (UTC) by which rows are past their ttl; None: that of the call.
+            now: The instant (UTC) by which rows are past their ttl, and at which live windows end;
+                None: that of the call.
             max_replica_age: Seconds; what a sync that ended longer ago brought is in the answer of
                 a replica. None: as the settings say.
 
@@ -238,7 +239,8 @@ class FeatureVectorsMixin(ServingMixin):
             logging_data: Whether the vectors carry what ``log`` keeps of them.
             n_processes: Likewise.
             keys: The same as ``entry``.
-            now: The instant (UTC) by which rows are past their ttl; None: that of the call.
+            now: The instant (UTC) by which rows are past their ttl, and at which live windows end;
+                None: that of the call.
             max_replica_age: Seconds; what a sync that ended longer ago brought is in the answer of
                 a replica. None: as the settings say.
 
