@@ -30,6 +30,7 @@ try:
     from spark_fs.server.freshness_metrics import FreshnessCollector
     from spark_fs.server.guard import Limits, RequestGuard
     from spark_fs.server.observers import Observer
+    from spark_fs.server.online_server_metrics import OnlineServerCollector
     from spark_fs.server.readiness import Readiness
     from spark_fs.server.served_observer import LogObserver
     from spark_fs.server.serving_metrics import RequestCounter, ServingMetrics
@@ -105,7 +106,9 @@ class _VectorProgram:
         self._fs = fs
         self._views = views
         self._threads = server.WorkerThreads()
-        self.metrics = ServingMetrics((FreshnessCollector(fs._stores),))
+        self.metrics = ServingMetrics(
+            (FreshnessCollector(fs._stores), OnlineServerCollector(fs._stores))
+        )
         self.endpoint = VectorEndpoint(views, max_entries, self.metrics, self._threads)
         self._readiness = Readiness(self._check_stores)
         self._ended = Event()

@@ -15,6 +15,7 @@ from spark_fs.api.feature_view import FeatureView
 from spark_fs.errors import OnlineStoreError, SettingsError
 from spark_fs.online.replicated import watched_replica
 from spark_fs.online.sqlite.store import SQLiteStore
+from spark_fs.server.online_server_metrics import OnlineServerCollector
 
 from conftest import at
 
@@ -179,6 +180,26 @@ def test_every_server_tells_what_it_holds(tmp_path: Path) -> None:
     assert replica.versions == {"clicks_1": 2}
     assert replica.age_seconds < 5
     assert str(replica).endswith("s old, 1 tables")
+
+
+def test_prometheus_is_told_of_every_server_by_its_number(tmp_path: Path) -> None:
+    fs = open_store(tmp_path, "a.db", "gone.db")
+    fill(fs, tmp_path)
+    copy_rows(tmp_path, "a.db")
+    found = {
+        (sample.name.removeprefix("spark_fs_online_server_"), *sample.labels.values()): sample.value
+        for metric in OnlineServerCollector(fs._stores).collect()
+        for sample in metric.samples
+    }
+    assert 0 <= found.pop(("age_seconds", "1", "replica", "1")) < 60
+    assert found == {
+        ("up", "1", "primary", "1"): 1.0,
+        ("up", "1", "replica", "1"): 1.0,
+        ("up", "1", "replica", "2"): 0.0,
+        ("age_seconds", "1", "primary", "1"): 0.0,
+    }
+    one = spark_fs.login({"home": tmp_path / "one"}).get_feature_store()
+    assert not [each for each in OnlineServerCollector(one._stores).collect() if each.samples]
 
 
 def test_shards_have_replicas_of_their_own(tmp_path: Path) -> None:

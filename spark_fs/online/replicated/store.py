@@ -1,5 +1,6 @@
 """The online store that is written to a primary and read from its replicas."""
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -96,13 +97,14 @@ class ReplicatedStore:
             replica = self.replicas[number]
             if replica.is_paused and self.rules.falls_back:
                 continue
+            began = time.monotonic()
             try:
                 if max_age is not None and not replica.is_within(max_age):
                     reasons.append(_describe_age(replica, max_age))
                     continue
                 return replica_calls[number]()
             except OnlineStoreError as error:
-                replica.pause(error)
+                replica.pause(error, time.monotonic() - began)
                 reasons.append(str(error))
         if self.rules.falls_back:
             return primary_call()

@@ -9,7 +9,8 @@ from datetime import UTC, datetime
 from spark_fs.errors import OnlineStoreError
 from spark_fs.online.store import OnlineStore, SyncState
 
-_PAUSE_SECONDS = 5.0  # that one which failed is not asked again
+_PAUSE_SECONDS = 5.0  # that one which failed is not asked again, at least
+_PAUSE_FACTOR = 10  # and so many times what the failure took: a server that hangs is not waited for
 _LOG = logging.getLogger(__name__)
 
 
@@ -29,16 +30,23 @@ class WatchedReplica:
         self._as_of = -math.inf  # the instant whose syncs it has, of the monotonic clock
         self._newest_held: datetime | None = None
         self._paused_until = -math.inf
+        self._primary_paused_until = -math.inf
 
     @property
     def is_paused(self) -> bool:
         """Whether it failed a moment ago."""
         return time.monotonic() < self._paused_until
 
-    def pause(self, error: OnlineStoreError) -> None:
-        """Ask others for some seconds, after a failure."""
-        self._paused_until = time.monotonic() + _PAUSE_SECONDS
-        _LOG.warning("A replica is not asked for %g s: %s", _PAUSE_SECONDS, error)
+    def pause(self, error: OnlineStoreError, seconds_lost: float) -> None:
+        """Ask others for a while, after a failure.
+
+        Args:
+            error: The failure.
+            seconds_lost: What it took.
+        """
+        pause_seconds = _choose_pause(seconds_lost)
+        self._paused_until = time.monotonic() + pause_seconds
+        _LOG.warning("A replica is not asked for %.0f s: %s", pause_seconds, error)
 
     def is_within(self, max_age: float) -> bool:
         """Whether it has every sync that ended longer ago; it is asked where that is not known.
@@ -83,11 +91,20 @@ class WatchedReplica:
         return time.monotonic() - as_of
 
     def _read_expected(self) -> dict[str, SyncState] | None:
-        """What the primary has; None where it gives no answer."""
+        """What the primary has; None where it gives no answer, or gave none a while ago."""
+        began = time.monotonic()
+        if began < self._primary_paused_until:
+            return None
         try:
             return self._primary.read_sync_states()
         except OnlineStoreError:
+            failed_at = time.monotonic()
+            self._primary_paused_until = failed_at + _choose_pause(failed_at - began)
             return None
+
+
+def _choose_pause(seconds_lost: float) -> float:
+    return max(_PAUSE_SECONDS, _PAUSE_FACTOR * seconds_lost)
 
 
 def _holds_all(held: dict[str, SyncState], expected: dict[str, SyncState]) -> bool:
