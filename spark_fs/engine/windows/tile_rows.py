@@ -163,7 +163,8 @@ def _summarize_rows(
     columns.append(pa.array(tiles.find_last(rows.column(LAST_AT).to_numpy())))
     for column in list_tile_columns(plan):
         series = read_series(column, tiles.numbers)
-        if not any(plan.features[place].over is None for place in column.features):
+        is_endless = any(plan.features[place].over is None for place in column.features)
+        if not is_endless and not is_day.all():
             series = series.take(np.flatnonzero(is_day[series.codes]))
         if isinstance(series, Moments):
             columns.append(summarize_moments(series, column, tiles.tile_count))
