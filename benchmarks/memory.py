@@ -1,10 +1,13 @@
 """The memory of a program and of what it starts, by role, while it runs."""
 
 import contextlib
+import os
 import subprocess
+import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Self
 
 ROLES = ("driver", "JVM", "workers")
 _INTERVAL = 0.1  # seconds between two looks
@@ -58,3 +61,25 @@ def _list_tree(root: int) -> list[int]:
             for task in Path(f"/proc/{pid}/task").iterdir():
                 found += map(int, (task / "children").read_text().split())
     return found
+
+
+class PeakMemory:
+    """The greatest memory of this process within a context, above that at its beginning."""
+
+    def __init__(self) -> None:
+        self.bytes = 0
+        self._before = _get_bytes(os.getpid())
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._watch)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        while not self._over.wait(_INTERVAL / 5):
+            self.bytes = max(self.bytes, _get_bytes(os.getpid()) - self._before)

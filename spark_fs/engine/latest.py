@@ -22,7 +22,7 @@ from spark_fs.engine.join.stages import TypedColumn, get_key_columns
 from spark_fs.engine.runner import TaskRows
 from spark_fs.tables.event_times import to_event_micros
 
-_REDUCED_BYTES = 32 << 20  # bytes of rows that are reduced together
+_REDUCED_BYTES = 16 << 20  # bytes of rows that are reduced together
 BucketHandler = Callable[[pa.Table], Iterator[pa.RecordBatch]]
 
 
@@ -129,7 +129,8 @@ class _LatestScatter:
     folder: str | None
 
     def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        return shuffle.pack_tables(self._assign_tables(batches), self.folder)
+        yield from shuffle.pack_tables(self._assign_tables(batches), self.folder)
+        pa.default_memory_pool().release_unused()  # this worker may gather next
 
     def _assign_tables(
         self, batches: Iterable[pa.RecordBatch]

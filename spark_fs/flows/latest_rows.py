@@ -25,7 +25,7 @@ from spark_fs.tables.ingestion import INGESTED_AT
 from spark_fs.tables.table import GroupTable
 
 COMMIT_COLUMN = "_commit_version"
-_BUCKET_BYTES = 64 << 20
+_BUCKET_BYTES = 32 << 20
 _SINGLE_TASK_BYTES = 8 << 20  # bytes that one task reduces alone
 _VALUE_BYTES = 16  # bytes of a value, about
 _UNPACKED_FACTOR = 3  # bytes of long values in memory for each in a file, about

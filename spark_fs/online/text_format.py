@@ -7,7 +7,7 @@ and to compare checksums of it.
 """
 
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,7 @@ from spark_fs.online.column_storage import OnlineColumn
 
 NULL = "\\N"
 _ESCAPES = (("\\", "\\\\"), ("\t", "\\t"), ("\n", "\\n"), ("\0", "\\0"))  # the backslash first
+_PART_BYTES = 4 << 20  # bytes of rows whose strings are made at once
 # Between these a number is written as digits and a point, in Arrow and on the server alike.
 _PLAIN_MIN = 1e-4
 _PLAIN_MAX = 1e10
@@ -42,6 +43,13 @@ def escape_values(values: pa.ChunkedArray) -> pa.ChunkedArray:
         for letter, escape in _ESCAPES:
             values = pc.replace_substring(values, letter, escape)
     return values
+
+
+def iter_parts(table: pa.Table) -> Iterator[pa.Table]:
+    """The rows, so many at a time that their strings take little memory."""
+    part_rows = max(1, _PART_BYTES * table.num_rows // max(1, table.nbytes))
+    for start in range(0, table.num_rows, part_rows):
+        yield table.slice(start, part_rows)
 
 
 def format_lines(table: pa.Table, columns: Sequence[OnlineColumn]) -> pa.Buffer:

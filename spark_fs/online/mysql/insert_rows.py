@@ -31,8 +31,9 @@ def insert_rows(cursor: Any, table_name: str, columns: OnlineColumns, rows: pa.T
     table = PLAIN.quote_name(table_name)
     head = f"REPLACE INTO {table} ({PLAIN.quote_columns(columns)}) VALUES ".encode()
     max_bytes = min(_STATEMENT_BYTES, int(packet) // 2)
-    for values in _split_values(_format_rows(rows, columns), max_bytes):
-        cursor.execute(head + values)
+    for part in text_format.iter_parts(rows):
+        for values in _split_values(_format_rows(part, columns), max_bytes):
+            cursor.execute(head + values)
 
 
 def _split_values(values: pa.Array, max_bytes: int) -> Iterator[bytes]:

@@ -144,7 +144,8 @@ def load_by_file(
     set_clause = f" SET {', '.join(assignments)}" if assignments else ""
     path = Path(folder, "rows.tsv")
     with path.open("wb") as file:
-        file.write(text_format.format_lines(rows, columns))
+        for part in text_format.iter_parts(rows):
+            file.write(text_format.format_lines(part, columns))
     cursor.execute(
         f"LOAD DATA LOCAL INFILE {_quote_path(path)} REPLACE INTO TABLE"
         f" {PLAIN.quote_name(table_name)} CHARACTER SET utf8mb4 FIELDS TERMINATED BY '\\t' ESCAPED"

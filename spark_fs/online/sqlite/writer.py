@@ -12,6 +12,7 @@ import pyarrow as pa
 from spark_fs.base import arrow_types, private_files
 from spark_fs.errors import ConflictError
 from spark_fs.online import text_format
+from spark_fs.online.column_storage import OnlineColumn
 from spark_fs.online.sqlite import store as file
 from spark_fs.online.sqlite.store import SQL, SQLiteStore
 from spark_fs.online.sqlite.sync_steps import SQLiteSyncSession
@@ -20,6 +21,7 @@ from spark_fs.online.sync_session import OnlineColumns
 from spark_fs.online.table_layout import OnlineTable
 
 _FETCH_ROWS = 20_000
+_INSERTED_ROWS = 20_000  # rows that are Python's at once
 _LOCK_TIMEOUT = 5.0  # seconds for another sync to end
 _PRIMARY_CODE = 0xFF  # the bits of an extended error code that say what kind it is
 
@@ -177,14 +179,19 @@ def _insert_rows(
     connection: sqlite3.Connection, table_name: str, columns: OnlineColumns, rows: pa.Table
 ) -> None:
     """Write rows into a table, over those that have their key."""
-    cells = []
-    for column in columns:
-        encode = column.storage.encode
-        values = rows.column(column.name).to_pylist()
-        cells.append([None if value is None else encode(value) for value in values])
     placeholders = ", ".join("?" for _ in columns)
-    connection.executemany(
+    statement = (
         f"INSERT OR REPLACE INTO {SQL.quote_name(table_name)} ({SQL.quote_columns(columns)}) VALUES"
-        f" ({placeholders})",
-        zip(*cells, strict=True),
+        f" ({placeholders})"
     )
+    for start in range(0, rows.num_rows, _INSERTED_ROWS):
+        batch = rows.slice(start, _INSERTED_ROWS)
+        cells = [_encode_values(batch, column) for column in columns]
+        connection.executemany(statement, zip(*cells, strict=True))
+
+
+def _encode_values(rows: pa.Table, column: OnlineColumn) -> list[Any]:
+    """The values of a column as the store holds them."""
+    encode = column.storage.encode
+    values = rows.column(column.name).to_pylist()
+    return [None if value is None else encode(value) for value in values]
