@@ -4,12 +4,14 @@ import sqlite3
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import polars as pl
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from deltalake import write_deltalake
 from pyspark.sql import SparkSession
@@ -19,9 +21,14 @@ from spark_fs import aggregate as agg
 from spark_fs.api.feature_group import FeatureGroup
 from spark_fs.api.feature_store import FeatureStore
 from spark_fs.base.arrow_types import to_arrow_schema
+from spark_fs.base.given_values import VectorRequest
 from spark_fs.base.times import to_utc
+from spark_fs.engine.local_runner import LocalRunner
+from spark_fs.engine.scan.parquet import UNBOUNDED, Scan, ScanFile
+from spark_fs.engine.windows.relation import EventSource
 from spark_fs.errors import KeyValueError, OnlineStoreError, QueryError
 from spark_fs.flows import event_source, live_sync
+from spark_fs.flows.event_source import AggregationSource
 
 from conftest import ONLINE, at, online_store
 
@@ -188,6 +195,9 @@ def test_a_vector_is_what_a_training_read_says_of_its_instant(store: FeatureStor
     place = view.serving_columns.index("count_7d")
     for instant in INSTANTS:
         counts.append(view.get_feature_vector({"card": "a"}, now=instant)[place])
+    requests = [VectorRequest([{"card": key}], [{}]) for key in KEYS]
+    answers = view._get_serving_state().read_requests(requests, INSTANTS[2])  # as a server does
+    assert answers == [[view.get_feature_vector({"card": key}, now=INSTANTS[2])] for key in KEYS]
     assert counts[-1] == 0 < counts[0]  # it falls though nothing is synced
     # late, corrected and deleted events are known at the next sync, and not before
     before = view.get_feature_vector({"card": "a"}, now=INSTANTS[2])
@@ -241,6 +251,27 @@ def test_a_key_of_many_events_is_told_for_a_while(
     assert "cannot be told of 2024-01-09T12:00:00+00:00" in refused[0]
     assert "Sync the group again by sync_online()" in refused[0]
     assert view.get_feature_vector({"card": "a"}, now=INSTANTS[0])
+
+
+def test_tasks_of_many_events_bring_the_same_online(
+    store: FeatureStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As Spark's workers run them, in threads here."""
+
+    def read_by_tasks(source: AggregationSource) -> EventSource:
+        events = source.read_events(UNBOUNDED)
+        assert events
+        files = []
+        for number in range(3):
+            path = tmp_path / f"{number}.parquet"
+            pq.write_table(events.slice(number * 100, 100 if number < 2 else None), path)
+            files.append(ScanFile(str(path), path.stat().st_size, 100, ()))
+        scan = Scan.from_files(files, dict(source.windows.types))
+        return EventSource.from_scan(LocalRunner(2), scan, 1 << 30)
+
+    monkeypatch.setattr(AggregationSource, "read_history", read_by_tasks)
+    assert sync(store, "2024-01-03 12:00")["entities"] == 3
+    check(ask(store, "by_tasks"), store)
 
 
 def test_sync_online_brings_windows_online_by_workers_or_here(
