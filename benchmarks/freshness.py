@@ -21,14 +21,16 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import mysql.connector  # noqa: F401 # before Arrow, else it has no C extension
 import pandas as pd
-from mysql_server import DATABASE, Server
+from mysql_server import Server
 from rich.console import Console
 from rich.table import Table
 
 import spark_fs
 from spark_fs.pipelines import load, run
 
+DATABASE = "spark_fs_bench_freshness"
 START = datetime(2024, 1, 1, tzinfo=UTC)
 EVERY = timedelta(minutes=1)
 HISTORY = 100_000  # keys that have a row before the first event that is timed
@@ -130,8 +132,9 @@ def check_vector(view: Any, events: pd.DataFrame) -> None:
 def measure_bare(cursor: Any, connection: Any, source: Source, count: int) -> Parts:
     """Seconds of one transaction that upserts the rows, and of one SELECT."""
     events = source.add_events(count)
-    rows = list(events.assign(at=events["at"].dt.tz_localize(None)).itertuples(index=False))
-    values = [tuple(value for value in row) for row in rows]
+    times = [stamp.to_pydatetime().replace(tzinfo=None) for stamp in events["at"]]
+    columns = [events[name].tolist() for name in FEATURES]
+    values = list(zip(events["k"].tolist(), times, *columns, strict=True))
     assignments = ", ".join(f"{name} = VALUES({name})" for name in COLUMNS[1:])
     places = ", ".join(["%s"] * len(COLUMNS))
     statement = f"INSERT INTO bare VALUES ({places}) ON DUPLICATE KEY UPDATE {assignments}"
@@ -150,7 +153,9 @@ def measure_bare(cursor: Any, connection: Any, source: Source, count: int) -> Pa
 def take_medians(measure: Callable[[], Parts], repeats: int) -> Parts:
     """The median of each part; the first turn is not counted."""
     turns = [measure() for _ in range(repeats + 1)][1:]
-    return {name: statistics.median(turn[name] for turn in turns) for name in turns[0]}
+    medians = {name: statistics.median(turn[name] for turn in turns) for name in turns[0]}
+    print(medians, flush=True)  # it takes minutes
+    return medians
 
 
 def measure_all(options: argparse.Namespace, server: Server, folder: Path) -> dict[str, Any]:
