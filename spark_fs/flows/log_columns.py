@@ -35,6 +35,7 @@ from spark_fs.spec.serving_log import (
     TRAINING_DATASET,
     TRANSFORMED,
 )
+from spark_fs.transform.binding import Source
 
 Row = dict[str, Any]
 
@@ -80,15 +81,14 @@ class LogColumns:
         return self.columns.features
 
     @cached_property
-    def transformed_features(self) -> set[str]:
-        """The columns that a transformation takes."""
-        return {name for spec in self.view.transformations for name in spec.features}
-
-    @property
     def plain_features(self) -> dict[str, str]:
-        """The features that no transformation takes, with their types."""
-        taken = self.transformed_features
-        return {name: type_ for name, type_ in self.features.items() if name not in taken}
+        """The features that come out of the transformations as they are, with their types."""
+        sources = self.columns.build_inference_transformer(None).output_sources
+        plain = {}
+        for name, type_ in self.features.items():
+            if sources.get(name) == Source(None, name):
+                plain[name] = type_
+        return plain
 
     @cached_property
     def helpers(self) -> dict[str, str]:
@@ -121,8 +121,7 @@ class LogColumns:
     def name_transformed(self, transformed: Mapping[str, str]) -> dict[str, str]:
         """The column that keeps each value of a transformed vector.
 
-        A feature that no transformation takes is kept once; another whose name is taken has a
-        prefix.
+        A feature that comes out as it is is kept once; another whose name is taken has a prefix.
 
         Args:
             transformed: The names of the values, with their types.

@@ -204,7 +204,7 @@ def load_transformed(
 ) -> Transformed:
     """The columns after the transformations, with their types, of each training dataset.
 
-    Of one that is not there any more they are the features that no transformation takes.
+    Of one that is not there any more they are the features that stay as they are.
 
     Args:
         stores: Those of the view.

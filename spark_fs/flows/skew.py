@@ -109,8 +109,8 @@ class _Comparison:
         is_feature = column in self.log_columns.features
         if kind == "untransformed":
             return is_feature
-        is_transformed = not is_feature or column not in self.log_columns.transformed_features
-        return kind == "both" or is_transformed
+        is_of_vector = not is_feature or column in self.log_columns.plain_features
+        return kind == "both" or is_of_vector
 
     def _find_differing_cells(
         self, rows: Sequence[int], columns: Columns, names: Iterable[str]

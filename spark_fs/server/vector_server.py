@@ -124,10 +124,9 @@ class _VectorProgram:
         if scope["type"] == "lifespan":
             Thread(target=self._refresh_views, name="spark_fs-refresh", daemon=True).start()
             try:
-                await self._app(scope, receive, send)
+                await self._app(scope, receive, self._close_before(send))
             finally:
                 self._ended.set()
-                await self._threads.run_in_thread(self._close_log)
         elif scope["path"] == VECTORS_PATH and scope["method"] == "POST":
             await self.endpoint(scope, receive, send)
         else:
@@ -141,6 +140,16 @@ class _VectorProgram:
 
         self._log = LogObserver(self._fs, share, count_vectors)
         self.endpoint.served_to.observers.append(self._log)
+
+    def _close_before(self, send: Send) -> Send:
+        """The same, before which the log is written where it says that the server ends."""
+
+        async def send_when_closed(message: Message) -> None:
+            if message["type"].startswith("lifespan.shutdown"):
+                await self._threads.run_in_thread(self._close_log)
+            await send(message)
+
+        return send_when_closed
 
     def _close_log(self) -> None:
         """Write what was served and is not logged yet."""

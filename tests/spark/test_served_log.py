@@ -14,6 +14,8 @@ from spark_fs.builtin_transformations import min_max_scaler
 from spark_fs.flows.log_rows import open_spool
 from spark_fs.flows.served_log import ServedLog
 from spark_fs.flows.synced_versions import find_synced_versions
+from spark_fs.pipelines.declaration import load
+from spark_fs.pipelines.run import run
 from spark_fs.spec.names import GroupRef
 from spark_fs.spec.serving_log import ServedVectors
 
@@ -185,3 +187,46 @@ def test_each_reason_of_skew_is_found(fs: FeatureStore) -> None:
     assert changed.reasons["changed version"] == changed.differing - 1
     kept = view.get_skew_history()
     assert [str(each) for each in kept[1:2]] == [str(report)]
+
+
+MODULE = """
+from datetime import timedelta
+
+
+def activity(fs):
+    return fs.get_feature_group("activity", 1)
+
+
+PIPELINE = {activity: lambda start, end: None}
+"""
+
+
+def test_a_pipeline_moves_the_log_and_fails_visibly_on_skew(
+    fs: FeatureStore, tmp_path: Path
+) -> None:
+    (tmp_path / "watched_groups.py").write_text(MODULE)
+    file = tmp_path / "watch.yaml"
+    file.write_text(
+        "name: watch\ngroups: watched_groups\n"
+        "steps: [materialize_log, {skew: {window: 1h, max_share: 0.3}}]\n"
+    )
+    view = fs.get_feature_view("risk", 1)
+    view.init_serving(1)
+    serve_once(fs, view, list(AMOUNTS))
+    done = run(fs, load(file), until=datetime.now(UTC))
+    assert done.state == "finished"
+    moved, compared = done.steps
+    assert moved.counts == {"vectors_logged": 4}
+    assert compared.counts == {"vectors_compared": 4, "values_differing": 0, "vectors_logged": 0}
+
+    serve_once(fs, view, ["a", "b"], wrong={0: 9})  # 2 of 6
+    differs = run(fs, load(file), until=datetime.now(UTC), only=["skew"])
+    assert differs.state == "differs"
+    step = next(step for step in differs.steps if step.name == "skew")
+    assert step.counts == {"vectors_compared": 6, "values_differing": 2, "vectors_logged": 2}
+    assert any("limit: 2 of 6 differ (33.33%): unknown 2" in line for line in step.lines)
+
+    view.pause_logging()
+    serve_once(fs, view, ["a"])
+    paused = run(fs, load(file), until=datetime.now(UTC), only=["materialize_log", "skew"])
+    assert (paused.state, paused.steps[0].counts) == ("finished", {})
