@@ -11,6 +11,7 @@ from spark_fs.report import facts, lineage
 from spark_fs.report.dataset_page import build_split_rows, build_split_section
 from spark_fs.report.links import make_dataset_link, make_feature_link
 from spark_fs.report.page import render_page
+from spark_fs.report.skew_page import build_skew_data, build_skew_section, make_skew_link
 
 if TYPE_CHECKING:
     from spark_fs.catalog.views import ModelLink
@@ -48,6 +49,7 @@ def render_view_page(
         "features": _build_feature_rows(stores, columns, base_url),
         "figures": facts.list_figures(),
         **facts.build_drift_data(catalog.list_comparisons(view)),
+        **_build_skew_data(stores, view, base_url),
         "datasets": _build_dataset_table(view, datasets, base_url),
         "models": _build_model_table(models),
     }
@@ -203,7 +205,14 @@ def _build_last_sections() -> list[dict[str, Any]]:
         ),
         facts.build_section("models", "Models", "models", none="No model was trained on it yet."),
         facts.build_drift_section(),
+        build_skew_section(),
     ]
+
+
+def _build_skew_data(stores: ProjectStores, view: ViewSpec, base_url: str) -> dict[str, Any]:
+    reports = stores.catalog.list_skew_reports(view)
+    link = make_skew_link(view, reports[-1], base_url) if reports else None
+    return build_skew_data(reports, link)
 
 
 def _build_dataset_table(

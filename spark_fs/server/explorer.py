@@ -21,6 +21,7 @@ from spark_fs.report.model_page import render_models_page
 from spark_fs.report.page import build_security_policy, render_page
 from spark_fs.report.run_pages import render_run_page, render_runs_page
 from spark_fs.report.search_page import render_search_page
+from spark_fs.report.skew_page import render_skew_page
 from spark_fs.report.store_pages import render_home_page, render_lineage_page
 from spark_fs.report.view_page import render_view_page
 
@@ -93,6 +94,9 @@ def _add_pages(app: FastAPI, stores: StoresWithoutSpark, threads: server.WorkerT
         view = FeatureView(stores, stores.catalog.get_view(name, version))
         return render_view_page(stores, view._spec, view.kept_statistics(), "/")
 
+    def render_skew(name: str, version: int) -> str:
+        return render_skew_page(stores, stores.catalog.get_view(name, version), "/")
+
     def render_dataset(name: str, version: int, dataset: int) -> str:
         view = stores.catalog.get_view(name, version)
         return render_dataset_page(stores, view, dataset, "/")
@@ -131,6 +135,10 @@ def _add_pages(app: FastAPI, stores: StoresWithoutSpark, threads: server.WorkerT
     @app.get("/view/{name}/{version}")
     async def get_view(name: str, version: int) -> HTMLResponse:
         return await answer(render_view, name, version)
+
+    @app.get("/view/{name}/{version}/skew")
+    async def get_skew(name: str, version: int) -> HTMLResponse:
+        return await answer(render_skew, name, version)
 
     @app.get("/view/{name}/{version}/training-dataset/{dataset}")
     async def get_dataset(name: str, version: int, dataset: int) -> HTMLResponse:

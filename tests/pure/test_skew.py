@@ -26,12 +26,13 @@ from spark_fs.flows.value_differences import find_differing
 from spark_fs.online.registry import make_writer
 from spark_fs.online.store import TableOrigin
 from spark_fs.online.table_layout import build_online_table
+from spark_fs.server.explorer import build_explorer_app
 from spark_fs.spec.names import GroupRef
 from spark_fs.spec.serving_log import ServedVectors
 from spark_fs.spec.skew import REASONS, SkewReport
 from spark_fs.tables.table_log import open_log
 
-from serving import store
+from serving import ask, served, store
 
 LONG_AGO = datetime(2024, 1, 1, tzinfo=UTC)
 AMOUNTS = {"a": 0.0, "b": 10.0, "c": 20.0, "d": 40.0}
@@ -323,3 +324,21 @@ def test_values_differ_as_python_says(
     field = to_arrow_schema({"x": type_}).field("x").type
     found = find_differing(pa.chunked_array([left], field), pa.chunked_array([right], field))
     assert np.flatnonzero(found).tolist() == [int(place) for place in expected]
+
+
+def test_the_explorer_shows_the_newest_comparison_feature_by_feature(
+    fs: FeatureStore, view: FeatureView
+) -> None:
+    with served(build_explorer_app(fs)) as port:
+        status, page, _ = ask(port, path="/view/risk/1/skew")
+        assert status == 200
+        assert "Nothing was compared yet" in page
+        start = serve(view, cards("ab"), wrong={0: 9})
+        view.skew(start)
+        view.skew(start)
+        page = ask(port, path="/view/risk/1/skew")[1]
+        assert '["limit",2,2,"100.00%",0,0,0,0,2]' in page
+        assert '["limit","card=\'a\'"' in page.replace("\\u0027", "'")
+        assert page.count('"100.00%","unknown 2"') == 2  # both comparisons
+        assert '"/view/risk/1/skew"' in ask(port, path="/view/risk/1")[1]
+        assert ask(port, path="/view/absent/1/skew")[0] == 404
