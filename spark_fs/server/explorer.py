@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Callable, Collection
+from collections.abc import Awaitable, Callable, Collection
 from typing import TYPE_CHECKING, Annotated, Any
 
 from spark_fs.api.feature_view import FeatureView
@@ -73,7 +73,9 @@ def build_explorer_app(
     """
     app = FastAPI(title="spark_fs", docs_url=None, redoc_url=None, openapi_url=None)
     threads = server.WorkerThreads()
-    _add_pages(app, StoresWithoutSpark(fs._stores.settings), threads)
+    stores = StoresWithoutSpark(fs._stores.settings)
+    _add_pages(app, stores, threads)
+    _add_view_pages(app, stores, threads)
     _add_error_handler(app, threads)
     app.add_middleware(
         RequestGuard,
@@ -90,19 +92,7 @@ def _add_pages(app: FastAPI, stores: StoresWithoutSpark, threads: server.WorkerT
     def render_group(name: str, version: int) -> str:
         return render_group_page(stores, stores.catalog.get_group(name, version), "/")
 
-    def render_view(name: str, version: int) -> str:
-        view = FeatureView(stores, stores.catalog.get_view(name, version))
-        return render_view_page(stores, view._spec, view.kept_statistics(), "/")
-
-    def render_skew(name: str, version: int) -> str:
-        return render_skew_page(stores, stores.catalog.get_view(name, version), "/")
-
-    def render_dataset(name: str, version: int, dataset: int) -> str:
-        view = stores.catalog.get_view(name, version)
-        return render_dataset_page(stores, view, dataset, "/")
-
-    async def answer(render: Callable[..., str], *arguments: Any) -> HTMLResponse:
-        return HTMLResponse(await threads.run_in_thread(render, *arguments))
+    answer = _make_answer(threads)
 
     @app.get("/")
     async def get_home() -> HTMLResponse:
@@ -132,6 +122,36 @@ def _add_pages(app: FastAPI, stores: StoresWithoutSpark, threads: server.WorkerT
     async def get_group(name: str, version: int) -> HTMLResponse:
         return await answer(render_group, name, version)
 
+    @app.get("/favicon.ico")
+    async def get_icon() -> Response:
+        return Response(_ICON, media_type="image/svg+xml")
+
+
+def _make_answer(threads: server.WorkerThreads) -> Callable[..., Awaitable[HTMLResponse]]:
+    """A function that renders a page in a thread."""
+
+    async def answer(render: Callable[..., str], *arguments: Any) -> HTMLResponse:
+        return HTMLResponse(await threads.run_in_thread(render, *arguments))
+
+    return answer
+
+
+def _add_view_pages(
+    app: FastAPI, stores: StoresWithoutSpark, threads: server.WorkerThreads
+) -> None:
+    def render_view(name: str, version: int) -> str:
+        view = FeatureView(stores, stores.catalog.get_view(name, version))
+        return render_view_page(stores, view._spec, view.kept_statistics(), "/")
+
+    def render_skew(name: str, version: int) -> str:
+        return render_skew_page(stores, stores.catalog.get_view(name, version), "/")
+
+    def render_dataset(name: str, version: int, dataset: int) -> str:
+        view = stores.catalog.get_view(name, version)
+        return render_dataset_page(stores, view, dataset, "/")
+
+    answer = _make_answer(threads)
+
     @app.get("/view/{name}/{version}")
     async def get_view(name: str, version: int) -> HTMLResponse:
         return await answer(render_view, name, version)
@@ -143,10 +163,6 @@ def _add_pages(app: FastAPI, stores: StoresWithoutSpark, threads: server.WorkerT
     @app.get("/view/{name}/{version}/training-dataset/{dataset}")
     async def get_dataset(name: str, version: int, dataset: int) -> HTMLResponse:
         return await answer(render_dataset, name, version, dataset)
-
-    @app.get("/favicon.ico")
-    async def get_icon() -> Response:
-        return Response(_ICON, media_type="image/svg+xml")
 
 
 def _add_error_handler(app: FastAPI, threads: server.WorkerThreads) -> None:
