@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from spark_fs.api.feature import Feature
 from spark_fs.api.group_declarations import to_column_specs
-from spark_fs.errors import SchemaError
 from spark_fs.spec.logged_parts import LoggedModel
 from spark_fs.spec.names import GroupRef
 from spark_fs.spec.predicates import Comparison, Condition, make_conjunction, map_comparisons
@@ -41,14 +40,7 @@ def parse_extra_columns(given: Any) -> dict[str, str]:
     features = []
     for item in given:
         features.append(Feature(**item) if isinstance(item, Mapping) else item)
-    columns = to_column_specs(features)
-    for column in columns:
-        if not column.type:
-            raise SchemaError(
-                f"Column {column.name!r} of extra_log_columns has no type: give one, as in"
-                " {'name': 'score', 'type': 'double'}."
-            )
-    return {column.name: column.type for column in columns}
+    return {column.name: column.type for column in to_column_specs(features)}
 
 
 def choose_model(
