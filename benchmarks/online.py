@@ -115,9 +115,10 @@ def measure_deletes(spark: SparkSession, server: Server, count: int, folder: str
     few = make_rows(spark, count, 0).filter(F.col("k") % (count // 10) == 7)
     seconds = {}
     for turn in range(2):  # the first warms up
-        group.insert(few.withColumn("at", F.col("at") + F.make_dt_interval(F.lit(turn + 1))))
+        newer = few.withColumn("at", F.col("at") + F.make_dt_interval(F.lit(turn + 1)))
+        group.insert(newer)
         seconds["changed"] = time_sync(group)
-        group.delete_records(few.select("k", "at"))
+        group.delete_records(newer.select("k", "at"))  # the older rows of these keys are left
         seconds["rows"] = time_sync(group)
         group.delete_records(few.select((F.col("k") + turn + 1).alias("k")))
         seconds["keys"] = time_sync(group)
@@ -267,13 +268,15 @@ def main() -> None:
         cursor.execute(f"DROP DATABASE IF EXISTS {DATABASE}")
         cursor.execute(f"CREATE DATABASE {DATABASE}")
         server.allow_files(cursor)
-        measurements = measure_inserts(server, options.rows // 5, options.repeats, folder)
-        measurements |= measure_vectors(spark, server, options.turns, folder)
-        measurements |= measure_start(server, folder)
-        measurements |= measure_syncs(spark, server, options.rows, options.repeats, folder)
-        measurements |= measure_deletes(spark, server, options.deletes_of, folder)
-        cursor.execute(f"DROP DATABASE {DATABASE}")
-        cursor.execute("SET GLOBAL local_infile = DEFAULT")
+        try:
+            measurements = measure_inserts(server, options.rows // 5, options.repeats, folder)
+            measurements |= measure_vectors(spark, server, options.turns, folder)
+            measurements |= measure_start(server, folder)
+            measurements |= measure_syncs(spark, server, options.rows, options.repeats, folder)
+            measurements |= measure_deletes(spark, server, options.deletes_of, folder)
+        finally:
+            cursor.execute(f"DROP DATABASE {DATABASE}")
+            cursor.execute("SET GLOBAL local_infile = DEFAULT")
     report(measurements, server)
 
 
