@@ -39,7 +39,7 @@ def _compile(*arguments: Any, result: Any = types.void) -> Callable[[F], F]:
     def compile_function(function: F) -> F:
         try:
             compiled: F = njit(signature, nogil=True, cache=True)(function)
-        except RuntimeError:  # there is no folder that it could be kept in
+        except (RuntimeError, OSError):  # there is no folder, or no room, to keep it in
             compiled = njit(signature, nogil=True)(function)
         return compiled
 

@@ -87,7 +87,7 @@ def _find_bounds(column: pa.ChunkedArray) -> tuple[pa.Scalar, pa.Scalar]:
 def _find_number_bounds(column: pa.ChunkedArray) -> tuple[float, float]:
     """The least and the greatest fraction, NaN where there is one.
 
-    By NumPy, which takes a fifth of Arrow's time for them.
+    By NumPy, which takes a quarter of Arrow's time for them, and half where there are nulls.
     """
     bounds = []
     for chunk in column.chunks:
