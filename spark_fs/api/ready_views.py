@@ -46,11 +46,15 @@ class ViewRequest(NamedTuple):
 
 
 class CatalogState(NamedTuple):
-    """All that the catalog says of what a view is served by."""
+    """All that the catalog says of what a view is served by.
+
+    live_groups: those that may keep its windows online, where it has any.
+    """
 
     view: ViewSpec
     groups: Mapping[GroupRef, GroupSpec]
     dataset: TrainingDatasetSpec | None
+    live_groups: tuple[GroupRef, ...] = ()
 
 
 @dataclass(eq=False)
@@ -77,6 +81,8 @@ def read_catalog_state(
         request: Which view.
         last_dataset: The training dataset by which the view is served already.
     """
+    from spark_fs.flows.live_sources import is_live
+
     view = catalog.get_view(request.name, request.version)
     version = last_dataset.version if last_dataset else request.dataset
     datasets = []
@@ -85,4 +91,7 @@ def read_catalog_state(
         if is_chosen or (version is None and dataset.state == "finished"):
             datasets.append(dataset)
     groups = catalog.get_groups(view.query.iter_groups())
-    return CatalogState(view, groups, datasets[0] if len(datasets) == 1 else None)
+    live_groups: tuple[GroupRef, ...] = ()
+    if any(query.windows for query in view.query.iter_queries()):
+        live_groups = tuple(group.ref for group in catalog.list_groups() if is_live(group))
+    return CatalogState(view, groups, datasets[0] if len(datasets) == 1 else None, live_groups)

@@ -20,6 +20,7 @@ import spark_fs
 from spark_fs import aggregate as agg
 from spark_fs.api.feature_group import FeatureGroup
 from spark_fs.api.feature_store import FeatureStore
+from spark_fs.api.ready_views import ViewRequest, read_catalog_state
 from spark_fs.base.arrow_types import to_arrow_schema
 from spark_fs.base.given_values import VectorRequest
 from spark_fs.base.times import to_utc
@@ -222,6 +223,18 @@ def test_windows_that_no_group_keeps_online_are_an_error_that_says_so(store: Fea
     assert view.get_feature_vector({"card": "a"}, {"count_2h": 3}) == [3]
     with pytest.raises(KeyValueError, match="lacks 'card'"):
         ask(store, "keyless").get_feature_vector({})
+
+
+def test_a_server_sees_a_group_that_comes_to_keep_windows(tmp_path: Path) -> None:
+    fs = spark_fs.login({"home": tmp_path}).get_feature_store()
+    events = make_group(fs, "payments", "id", "t", EVENTS)
+    make_group(fs, "asked", "card", "at", ASKED)
+    ask(fs, "live")
+    catalog = fs._stores.catalog
+    before = read_catalog_state(catalog, ViewRequest("live"))
+    fs.create_feature_group("habits", aggregation=declare(events), online_enabled=True)
+    after = read_catalog_state(catalog, ViewRequest("live"))
+    assert (before.live_groups, [ref.name for ref in after.live_groups]) == ((), ["habits"])
 
 
 def test_a_key_of_many_events_is_told_for_a_while(
