@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from functools import partial
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
 V = TypeVar("V")
@@ -22,6 +22,18 @@ THREAD_NAME = "spark_fs task"
 
 class _StopThreadError(BaseException):
     """Raised in a thread whose results nobody waits for any more."""
+
+
+_tell_unraisable = sys.unraisablehook
+
+
+def _tell_all_but_stops(unraisable: Any) -> None:
+    """Tell of what Python could not raise; a stop that it came upon is sent again."""
+    if not isinstance(unraisable.exc_value, _StopThreadError):
+        _tell_unraisable(unraisable)
+
+
+sys.unraisablehook = _tell_all_but_stops
 
 
 def run_in_threads(

@@ -95,7 +95,7 @@ def test_embeddings_and_topics_are_refused() -> None:
 
 
 def test_each_module_that_names_hopsworks_is_known() -> None:
-    own = {"__init__", "aggregate", "compat", "errors", "redact", "settings", "urls"}
+    own = {"__init__", "aggregate", "compat", "errors", "redact", "settings", "url_lists", "urls"}
     files = {path.stem for path in Path(spark_fs.__file__).parent.glob("*.py")}
     assert files - own == {name for name in compat.MODULES if "." not in name} - {
         "client",
