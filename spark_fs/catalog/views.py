@@ -16,6 +16,8 @@ from spark_fs.spec.record_format import iter_readable
 from spark_fs.spec.training_dataset import TrainingDatasetSpec
 from spark_fs.spec.transformation import FunctionSpec
 
+_GREATEST_VERSION = (1 << 31) - 1  # that a column of the catalog holds
+
 
 class ModelLink(NamedTuple):
     """A model version and the training dataset it was trained on.
@@ -175,8 +177,10 @@ class ViewCatalog(Database):
     def get_training_dataset(self, view: ViewSpec, version: int) -> TrainingDatasetSpec:
         """One training dataset, whatever became of it; NotFoundError with the existing versions."""
         query = select(TRAINING_DATASETS).where(*_make_dataset_filter(view, version))
-        with self._begin_transaction() as connection:
-            row = connection.execute(query).one_or_none()
+        row = None
+        if version <= _GREATEST_VERSION:
+            with self._begin_transaction() as connection:
+                row = connection.execute(query).one_or_none()
         if row is None:
             finished = self.list_finished_training_datasets(view)
             existing = [dataset.version for dataset in finished]

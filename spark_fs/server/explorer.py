@@ -27,6 +27,7 @@ from spark_fs.report.view_page import render_view_page
 
 try:
     from fastapi import FastAPI, Query, Request
+    from fastapi.exceptions import RequestValidationError
     from fastapi.responses import HTMLResponse, Response
     from starlette.exceptions import HTTPException
 
@@ -173,6 +174,12 @@ def _add_error_handler(app: FastAPI, threads: server.WorkerThreads) -> None:
             text = str(error.detail)
         page = await threads.run_in_thread(_render_message, "Not found", text)
         return HTMLResponse(page, error.status_code, error.headers)
+
+    @app.exception_handler(RequestValidationError)
+    async def handle_wrong_request(_: Request, error: RequestValidationError) -> HTMLResponse:
+        text = "; ".join(f"{each['loc'][-1]}: {each['msg']}" for each in error.errors())
+        page = await threads.run_in_thread(_render_message, "Not understood", text)
+        return HTMLResponse(page, 422)
 
     @app.exception_handler(SparkFSError)
     async def handle_error(_: Request, error: SparkFSError) -> HTMLResponse:

@@ -89,7 +89,7 @@ def _choose_edges(state: ColumnState, values: Doubles) -> Doubles:
     low = float(state.low)
     high = float(state.high)
     if _has_bin_each(state):
-        return np.arange(low, high + 2)
+        return np.arange(state.low, state.high + 2).astype(np.float64)
     if not (math.isfinite(low) and math.isfinite(high)):
         low = float(values[0])
         high = float(values[-1])

@@ -100,6 +100,7 @@ def test_wrong_names_and_numbers_are_mistakes_of_who_asks(fs: FeatureStore) -> N
             f"/group/{'x' * 5_000}/1",
             f"/group/shops/{10**30}",
             "/view/nope/1",
+            f"/view/shops/1/training-dataset/{10**30}",
             "/view/%F0%9F%98%80/1",
             "/group/%3Cscript%3Ealert(1)/1",
             "/nowhere",
@@ -107,7 +108,9 @@ def test_wrong_names_and_numbers_are_mistakes_of_who_asks(fs: FeatureStore) -> N
             status, page, _ = ask(port, path=path)
             assert status == 404, path
             assert "<script>alert" not in str(page), path
-        assert ask(port, path="/group/shops/one")[0] == 422
+        status, page, headers = ask(port, path="/group/shops/one")
+        assert (status, headers["content-type"]) == (422, "text/html; charset=utf-8")
+        assert "version: Input should be a valid integer" in page
         assert ask(port, path="/", Host="evil.example")[0] == 400
         assert ask(port, {"a": 1}, path="/")[0] in (405, 413)
 

@@ -258,6 +258,12 @@ def test_each_of_few_whole_numbers_has_a_bin(type_: str) -> None:
     assert len(said([1, 30], type_).histogram or ()) == 30
 
 
+@pytest.mark.parametrize("values", [[2**53 - 1], [2**53 - 3, 2**53 - 1], [1 - 2**53]])
+def test_the_greatest_whole_numbers_that_are_doubles_have_a_bin_each(values: list[int]) -> None:
+    found = said(values, "bigint").histogram or ()
+    assert [int(each["value"]) for each in found if each["count"]] == values
+
+
 @pytest.mark.parametrize("low", [2**53 - 3, 2**60, -(2**53)])
 def test_whole_numbers_that_are_no_doubles_have_bins_of_numpy(low: int) -> None:
     found = said([low, low + 5], "bigint").histogram or ()

@@ -45,6 +45,7 @@ def compiling(is_wanted: bool) -> Iterator[None]:
     """Loops compiled, or not, whatever was chosen before."""
     before = list(loops._loaded)
     loops._loaded.clear()
+    assert not loops._failures
     try:
         if is_wanted:
             loops.choose_loops(loops.COMPILED_ROWS)
@@ -168,5 +169,34 @@ def test_numba_is_not_loaded(script: str, reason: str) -> None:
         script,
         f"assert loops.get_compiled() is None, {reason!r}",
         "assert not sys.modules.get('numba')",
+    ]
+    subprocess.run([sys.executable, "-c", "\n".join(lines)], check=True)
+
+
+BROKEN = """
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        if name == "numba":
+            tried.append(name)
+            raise EOFError("a cached file ends too early")
+tried = []
+sys.meta_path.insert(0, Finder())
+"""
+
+
+@pytest.mark.parametrize(
+    "script",
+    [BROKEN, "import os; os.environ['NUMBA_DISABLE_JIT'] = '1'; tried = [1]"],
+    ids=["damaged", "disabled"],
+)
+def test_numpy_goes_on_where_numba_fails_and_it_is_not_tried_again(script: str) -> None:
+    lines = [
+        "import sys",
+        "from spark_fs.engine.windows import loops",
+        script,
+        "loops.choose_loops(loops.COMPILED_ROWS)",
+        "loops.choose_loops(loops.COMPILED_ROWS)",
+        "assert loops.get_compiled() is None",
+        "assert len(tried) == len(loops._failures) == 1",
     ]
     subprocess.run([sys.executable, "-c", "\n".join(lines)], check=True)

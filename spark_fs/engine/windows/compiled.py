@@ -8,10 +8,13 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 import numpy as np
-from numba import njit, types
+from numba import config, njit, types
 
 from spark_fs.engine.join.matching import Ints
 from spark_fs.engine.windows.limbs import Doubles, Flags
+
+if vars(config)["DISABLE_JIT"]:  # then Python would run them, a hundred times slower than NumPy
+    raise ImportError("NUMBA_DISABLE_JIT is set.")
 
 F = TypeVar("F", bound=Callable[..., Any])
 _CHUNK = 512  # rows whose terms stay in the first cache

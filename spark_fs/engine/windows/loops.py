@@ -4,24 +4,31 @@ What compiles them, numba, takes half a second to load, and six where no process
 yet. Few rows are not worth that, and a process that never sees many never loads it.
 """
 
-from contextlib import suppress
+import logging
 from types import ModuleType
 
+LOGGER = logging.getLogger(__name__)
 COMPILED_ROWS = 500_000  # events that are sorted together, of which on loops are compiled
 _loaded: list[ModuleType] = []
+_failures: list[Exception] = []  # to load them, which is not tried again
 
 
 def choose_loops(rows: int) -> None:
     """Have loops compiled from now on, if there are so many rows.
 
-    Where numba cannot be loaded, as beside a NumPy that is newer than it knows, NumPy goes on.
+    NumPy goes on where numba cannot be loaded, as beside a NumPy that is newer than it knows, and
+    where it fails at compiling, as of a damaged file in its cache.
     """
-    if rows < COMPILED_ROWS or _loaded:
+    if rows < COMPILED_ROWS or _loaded or _failures:
         return
-    with suppress(ImportError):
+    try:
         from spark_fs.engine.windows import compiled
-
-        _loaded.append(compiled)
+    except Exception as error:  # of a library that is only there for speed
+        _failures.append(error)
+        if not isinstance(error, ImportError):
+            LOGGER.warning("Loops over windows are left to NumPy: numba failed with %r", error)
+        return
+    _loaded.append(compiled)
 
 
 def get_compiled() -> ModuleType | None:

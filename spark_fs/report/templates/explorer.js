@@ -85,6 +85,7 @@ const plain = cell => cell !== null && typeof cell === "object" ? cell.text : ce
 const link = cell => cell !== null && typeof cell === "object" ? make("a", {href: cell.href}, cell.text) : shown(cell);
 
 // The address tells what is opened (#features=seats) or searched for (#features~sea), so it can be sent.
+function decode(text) { try { return decodeURIComponent(text); } catch { return text; } } // of a % that stands for itself
 function setHash(text) { try { history.replaceState(null, "", text ? `#${text}` : location.pathname + location.search); } catch { /* a file in a frame has no history */ } }
 
 function explore(root, rows, columns, detail) {
@@ -153,7 +154,9 @@ function explore(root, rows, columns, detail) {
   function follow() { // the address of the page
     const [, asked, kind, text] = location.hash.match(/^#([\w-]+)([=~])(.*)$/) || [];
     if (asked !== name) return;
-    const wanted = decodeURIComponent(text);
+    const wanted = decode(text);
+    sorted = opened = null;
+    page = 0;
     if (kind === "~") search.value = wanted;
     else {
       search.value = "";
