@@ -50,12 +50,13 @@ def sync_live_windows(
         OnlineStoreError: It could not be loaded; what is online is as it was.
     """
     assert group.aggregation
-    source = AggregationSource.open(stores, group.aggregation)
     online_writer = make_writer(stores.online)
     table = build_live_table(group, stores.online.capabilities)
-    thinning = Thinning(source.windows, to_micros(now or datetime.now(UTC)))
     origin = make_origin(stores.find_table(group))
     with online_writer.open_session(table, origin) as session:
+        # looked at under the lock, so that no sync that ends before this one knew more
+        source = AggregationSource.open(stores, group.aggregation)
+        thinning = Thinning(source.windows, to_micros(now or datetime.now(UTC)))
         staging = session.begin_staging(full_refresh=True)
         loader = _EntityLoader(online_writer, table, staging, thinning)
         counts = _load_events(source.read_history(), loader)

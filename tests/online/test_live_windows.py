@@ -287,6 +287,34 @@ def test_tasks_of_many_events_bring_the_same_online(
     check(ask(store, "by_tasks"), store)
 
 
+def test_a_sync_that_waited_for_another_knows_what_that_one_knew(
+    store: FeatureStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of two syncs at a time the one that ends last brings the newest events."""
+    payments = store.get_feature_group("payments", 1)
+    write(payments, make_events(30), EVENTS)
+    make_writer = live_sync.make_writer
+
+    class WaitingWriter:
+        """Another sync runs whole before this one has the lock."""
+
+        def __init__(self, online: Any) -> None:
+            self._writer = make_writer(online)
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self._writer, name)
+
+        def open_session(self, *table_and_origin: Any) -> Any:
+            monkeypatch.setattr(live_sync, "make_writer", make_writer)
+            write(payments, make_events(300), EVENTS)
+            sync(store, "2024-01-03 12:00")
+            return self._writer.open_session(*table_and_origin)
+
+    monkeypatch.setattr(live_sync, "make_writer", WaitingWriter)
+    sync(store, "2024-01-03 12:00")
+    check(ask(store, "waited"), store)
+
+
 def test_sync_online_brings_windows_online_by_workers_or_here(
     fs: FeatureStore, spark: SparkSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
