@@ -347,9 +347,14 @@ class GroupCreation:
 
     def _create_group(self, group: GroupSpec) -> GroupSpec:
         if group.online_enabled:
+            from spark_fs.flows.live_sources import is_live
+            from spark_fs.online.live.layout import make_live_table_name
             from spark_fs.online.table_layout import build_online_table
 
-            build_online_table(group, self._stores.online.capabilities)  # raises what cannot be
+            capabilities = self._stores.online.capabilities
+            build_online_table(group, capabilities)  # raises what cannot be
+            if is_live(group):
+                make_live_table_name(group, capabilities)
         if group.expectation_suite is not None:
             from spark_fs.spec.expectations import with_told_policy
 

@@ -1,6 +1,7 @@
 """What is done to a table as a whole: more columns, compaction, clean-up, removal."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
@@ -8,9 +9,10 @@ from spark_fs.errors import SchemaError, SettingsError
 from spark_fs.flows.jobs import Job
 from spark_fs.flows.live_sources import is_live
 from spark_fs.flows.sync import make_origin
+from spark_fs.online.column_storage import Capabilities
 from spark_fs.online.live.layout import build_live_table
 from spark_fs.online.store import OnlineStore
-from spark_fs.online.table_layout import build_online_table
+from spark_fs.online.table_layout import OnlineTable, build_online_table
 from spark_fs.spec.feature_group import FeatureSpec, GroupSpec
 from spark_fs.tables import arrow_files, statistics_files
 from spark_fs.tables.commits import NO_TABLE
@@ -112,12 +114,17 @@ def delete_group(table: GroupTable, stores: OnlineStores) -> None:
     """Remove the group's rows, eagerly: first from the online store, then the table."""
     group = table.group
     if group.online_enabled and group.features:
-        online_table = build_online_table(group, stores.online.capabilities)
         origin = make_origin(table.path, allow_damaged=True)
-        stores.online.drop_table(online_table, origin)
-        if is_live(group):
-            stores.online.drop_table(build_live_table(group, stores.online.capabilities), origin)
+        for online_table in _list_online_tables(group, stores.online.capabilities):
+            stores.online.drop_table(online_table, origin)
     table.remove()
     table.quarantine.remove()
     statistics_files.remove_statistics(table.statistics_folder)
     arrow_files.remove_folder(table.tiles_folder)
+
+
+def _list_online_tables(group: GroupSpec, capabilities: Capabilities) -> Iterator[OnlineTable]:
+    yield build_online_table(group, capabilities)
+    if is_live(group):
+        with suppress(SettingsError):  # where there is no room for its name there is no such table
+            yield build_live_table(group, capabilities)

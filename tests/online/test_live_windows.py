@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -27,7 +28,7 @@ from spark_fs.base.times import to_utc
 from spark_fs.engine.local_runner import LocalRunner
 from spark_fs.engine.scan.parquet import UNBOUNDED, Scan, ScanFile
 from spark_fs.engine.windows.relation import EventSource
-from spark_fs.errors import KeyValueError, OnlineStoreError, QueryError
+from spark_fs.errors import KeyValueError, OnlineStoreError, QueryError, SettingsError
 from spark_fs.flows import event_source, live_sync
 from spark_fs.flows.event_source import AggregationSource
 
@@ -313,6 +314,23 @@ def test_a_sync_that_waited_for_another_knows_what_that_one_knew(
     monkeypatch.setattr(live_sync, "make_writer", WaitingWriter)
     sync(store, "2024-01-03 12:00")
     check(ask(store, "waited"), store)
+
+
+def test_a_name_without_room_for_the_table_of_windows_is_refused_at_creation(
+    store: FeatureStore,
+) -> None:
+    habits = declare(store.get_feature_group("payments", 1))
+    name = "h" * (store._stores.online.capabilities.max_identifier - len("_1$live"))
+    if len(name) >= 63:
+        pytest.skip("every name of a group has room")
+    store.create_feature_group(name, aggregation=habits, online_enabled=True).delete()
+    with pytest.raises(SettingsError, match="Choose a shorter name"):
+        store.create_feature_group(f"{name}h", aggregation=habits, online_enabled=True)
+    assert store.get_feature_groups(f"{name}h") == []
+    spec = replace(store.get_feature_group("habits", 1)._spec, name=f"{name}h")
+    store._stores.catalog.add_group(spec)  # of an earlier release
+    store.get_feature_group(f"{name}h", 1).delete()
+    assert store.get_feature_groups(f"{name}h") == []
 
 
 def test_sync_online_brings_windows_online_by_workers_or_here(

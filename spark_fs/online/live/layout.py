@@ -172,6 +172,18 @@ def _make_series(features: Sequence[BoundFeature]) -> LiveSeries:
     return LiveSeries(first.column, first.type, first.where, functions, longest_list)
 
 
+def make_live_table_name(group: GroupSpec, capabilities: Capabilities) -> str:
+    """The name of that table; SettingsError where the store has no room for it."""
+    name = f"{group.name}_{group.version}{TABLE_SUFFIX}"
+    if len(name) > capabilities.max_identifier:
+        raise SettingsError(
+            f"Feature group {group} cannot be online_enabled: the table of its windows {name!r} has"
+            f" {len(name)} characters and {capabilities.name} takes {capabilities.max_identifier}."
+            " Choose a shorter name."
+        )
+    return name
+
+
 def build_live_table(group: GroupSpec, capabilities: Capabilities) -> OnlineTable:
     """The table of what a group's windows need, a row for each entity.
 
@@ -183,13 +195,7 @@ def build_live_table(group: GroupSpec, capabilities: Capabilities) -> OnlineTabl
         SettingsError: The store has no room for its name.
         SchemaError: The store cannot hold the type of a key.
     """
-    name = f"{group.name}_{group.version}{TABLE_SUFFIX}"
-    if len(name) > capabilities.max_identifier:
-        raise SettingsError(
-            f"Feature group {group} cannot be online_enabled: the table of its windows {name!r} has"
-            f" {len(name)} characters and {capabilities.name} takes {capabilities.max_identifier}."
-            " Choose a shorter name."
-        )
+    name = make_live_table_name(group, capabilities)
     whole = build_online_table(group, capabilities)
     live_column = OnlineColumn(LIVE_COLUMN, "binary", capabilities.find_storage("binary"))
     columns = (*whole.key_columns, live_column)
