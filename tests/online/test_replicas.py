@@ -1,7 +1,10 @@
 """Look-ups from replicas: in turn, around those that fail, and never older than the bound; an old replica is a file that was copied before."""
 
+import os
 import shutil
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +17,7 @@ from spark_fs.api.feature_store import FeatureStore
 from spark_fs.api.feature_view import FeatureView
 from spark_fs.errors import OnlineStoreError, SettingsError
 from spark_fs.online.replicated import watched_replica
+from spark_fs.online.replicated.watched_replica import WatchedReplica
 from spark_fs.online.sqlite.store import SQLiteStore
 from spark_fs.server.online_server_metrics import OnlineServerCollector
 
@@ -132,6 +136,41 @@ def test_a_call_may_ask_for_a_bound_of_its_own(tmp_path: Path) -> None:
     assert view.get_feature_vectors([{"k": 1}, {"k": 1}], max_replica_age=0) == [[2], [2]]
     with pytest.raises(SettingsError, match=r"max_replica_age=-1 is not a number of seconds"):
         value_of(view, max_replica_age=-1)
+
+
+def test_one_thread_alone_waits_for_a_replica_that_hangs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each would wait for the read_timeout, one after the other."""
+    fs = open_store(tmp_path, "a.db", max_replica_age=60)
+    view = fill(fs, tmp_path)
+    copy_rows(tmp_path, "a.db")
+    read_states, asked, ends = SQLiteStore.read_sync_states, [], threading.Event()
+
+    def hang(store: SQLiteStore) -> Any:
+        if store.address.endswith("a.db"):
+            asked.append(1)
+            ends.wait()
+            raise OnlineStoreError("no answer in time")
+        return read_states(store)
+
+    monkeypatch.setattr(SQLiteStore, "read_sync_states", hang)
+    with ThreadPoolExecutor(8) as callers:
+        calls = [callers.submit(value_of, view) for _ in range(8)]
+        time.sleep(0.3)
+        ends.set()
+        assert [call.result() for call in calls] == [1] * 8
+    assert len(asked) == 1
+
+
+def test_a_forked_process_asks_for_the_age_itself(tmp_path: Path) -> None:
+    primary = SQLiteStore(str(tmp_path / "primary.db"))
+    replica = WatchedReplica(SQLiteStore(str(tmp_path / "a.db")), primary)
+    with replica._lock:  # as by a thread that the child does not have
+        child = os.fork()
+        if not child:
+            os._exit(0 if replica._lock.acquire(timeout=0) else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
 def test_an_answer_that_would_be_too_old_is_an_error_where_that_is_set(tmp_path: Path) -> None:

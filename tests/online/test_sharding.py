@@ -30,7 +30,9 @@ from spark_fs.online.registry import make_writer, open_servers
 from spark_fs.online.replicated.rules import ReadRules
 from spark_fs.online.sharded.key_hash import choose_shard
 from spark_fs.online.sharded.row_shards import choose_shards
+from spark_fs.online.sharded.shard_calls import ShardCalls
 from spark_fs.online.sqlite.store import SQLiteStore
+from spark_fs.online.store import HEARTBEAT
 
 from conftest import LONG, ONLINE, SHARDS, at, empty_databases, online_store
 
@@ -335,6 +337,20 @@ def test_a_hundred_entries_ask_each_shard_once_and_all_at_the_same_time(
         assert sum(count for _, count in asked.entries) == 100
 
 
+def test_a_shard_that_hangs_holds_up_no_call_to_others() -> None:
+    calls = ShardCalls(3)
+    answers = threading.Event()
+    hung = {0: lambda: None, 1: answers.wait}
+    with ThreadPoolExecutor(41) as callers:
+        waiting = [callers.submit(calls.call_shards, hung) for _ in range(40)]
+        asked = callers.submit(calls.call_shards, {0: lambda: "a", 2: lambda: "c"})
+        try:
+            assert asked.result(10) == {0: "a", 2: "c"}
+        finally:
+            answers.set()
+        assert all(each.result() == {0: None, 1: True} for each in waiting)
+
+
 def test_a_forked_process_and_many_threads_ask_shards_of_their_own(
     urls: list[str], tmp_path: Path
 ) -> None:
@@ -441,9 +457,19 @@ def test_a_store_that_is_cut_otherwise_has_no_row_until_it_is_synced(
         ):
             list(make_writer(after).read_buckets(table, 1, [0], None))
         sync(after, table, given)
+        assert table.name in after.read_sync_states()
         for store in (before, after):  # who reads the old cut is not disturbed
             online = make_writer(store).read_buckets(clicks(store), 1, [0], None)
             assert sorted(row[0] for row in online) == list(range(30))
+
+
+def test_what_is_left_of_another_cut_is_no_sync_of_this_one(urls: list[str]) -> None:
+    before, after = open_shards(urls), open_shards(urls[::-1])
+    sync(before, clicks(before), rows((1, "01-01", 1)))
+    before.write_heartbeat()
+    assert set(after.read_sync_states()) == {HEARTBEAT}
+    sync(after, clicks(after), rows((1, "01-02", 2)), 7)
+    assert {store.read_sync_states()["clicks_1"].version for store in (before, after)} == {0, 7}
 
 
 # -- by Spark

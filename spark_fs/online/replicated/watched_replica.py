@@ -7,6 +7,7 @@ import time
 from datetime import UTC, datetime
 
 from spark_fs.errors import OnlineStoreError
+from spark_fs.online import forks
 from spark_fs.online.store import OnlineStore, SyncState
 
 _PAUSE_SECONDS = 5.0  # that one which failed is not asked again, at least
@@ -27,10 +28,18 @@ class WatchedReplica:
         self.store = store
         self._primary = primary
         self._lock = threading.Lock()
+        self._failure: OnlineStoreError | None = None  # the last one of asking for its age
+        forks.register_holder(self)
         self._as_of = -math.inf  # the instant whose syncs it has, of the monotonic clock
         self._newest_held: datetime | None = None
         self._paused_until = -math.inf
         self._primary_paused_until = -math.inf
+
+    def reset_connections(self) -> object:
+        """Be asked anew in a forked process, where nobody would release the lock."""
+        parents_lock = self._lock
+        self._lock = threading.Lock()
+        return parents_lock
 
     @property
     def is_paused(self) -> bool:
@@ -51,6 +60,9 @@ class WatchedReplica:
     def is_within(self, max_age: float) -> bool:
         """Whether it has every sync that ended longer ago; it is asked where that is not known.
 
+        One thread asks, and where it gets no answer, those that waited for it have none either:
+        each of them would wait as long.
+
         Args:
             max_age: Seconds.
 
@@ -59,10 +71,21 @@ class WatchedReplica:
         """
         if self.age_seconds <= max_age:
             return True
+        failure_before = self._failure
         with self._lock:
+            failure = self._failure
+            if failure is not None and failure is not failure_before:
+                raise type(failure)(str(failure))
             if self.age_seconds > max_age:
-                self.measure_age()
+                self._measure_or_note()
         return self.age_seconds <= max_age
+
+    def _measure_or_note(self) -> None:
+        try:
+            self.measure_age()
+        except OnlineStoreError as failure:
+            self._failure = failure
+            raise
 
     @property
     def age_seconds(self) -> float:

@@ -29,7 +29,8 @@ def name_shard(number: int, shard_count: int) -> Iterator[None]:
 class ShardCalls:
     """Makes the calls to several shards at once, in threads that are kept.
 
-    The first is made in the thread of the caller, so one shard alone costs no other thread.
+    The first is made in the thread of the caller, so one shard alone costs no other thread. Each
+    shard has threads of its own, so that calls to one that hangs hold up none to another.
     """
 
     def __init__(self, shard_count: int) -> None:
@@ -37,10 +38,11 @@ class ShardCalls:
         self._threads = self._make_threads()
         forks.register_holder(self)
 
-    def _make_threads(self) -> ThreadPoolExecutor:
-        return ThreadPoolExecutor(
-            self._shard_count * _CALLS_PER_SHARD, thread_name_prefix="spark_fs shard"
-        )
+    def _make_threads(self) -> list[ThreadPoolExecutor]:
+        return [
+            ThreadPoolExecutor(_CALLS_PER_SHARD, thread_name_prefix=f"spark_fs shard {number + 1}")
+            for number in range(self._shard_count)
+        ]
 
     def reset_connections(self) -> object:
         """Hold no thread, as in a forked process; returns what held them."""
@@ -67,7 +69,7 @@ class ShardCalls:
             return {}
         first, *others = calls
         futures = {
-            number: self._threads.submit(self._call_shard, number, calls[number])
+            number: self._threads[number].submit(self._call_shard, number, calls[number])
             for number in others
         }
         try:

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 from spark_fs.online.sharded.lookup import ShardedLookup
 from spark_fs.online.sharded.shard_calls import ShardCalls, name_shard
 from spark_fs.online.store import (
+    HEARTBEAT,
     LookupSource,
     OnlineStore,
     PreparedLookup,
@@ -56,11 +57,19 @@ class ShardedStore:
         """
         return replace(table, name=table.name + _make_suffix(number, len(self.shards)))
 
-    def make_table_name(self, shard_table_name: str) -> str:
-        """The name of the table of a group of which this is the table on a shard."""
-        for number in range(len(self.shards)):
-            shard_table_name = shard_table_name.removesuffix(_make_suffix(number, len(self.shards)))
-        return shard_table_name
+    def find_table_name(self, state_name: str, number: int) -> str | None:
+        """The name of the table of a group of which this is the table on a shard.
+
+        None where a shard that was cut otherwise left it there. A heartbeat keeps its name.
+
+        Args:
+            state_name: The name of a sync state.
+            number: Of the shard that has it, from 0.
+        """
+        if state_name == HEARTBEAT:
+            return state_name
+        suffix = _make_suffix(number, len(self.shards))
+        return state_name.removesuffix(suffix) if state_name.endswith(suffix) else None
 
     # -- serving
 
@@ -118,8 +127,11 @@ class ShardedStore:
         states_by_table: dict[str, list[SyncState]] = {}
         for number, shard in enumerate(self.shards):
             with name_shard(number, len(self.shards)):
-                for name, state in shard.read_sync_states().items():
-                    states_by_table.setdefault(self.make_table_name(name), []).append(state)
+                shard_states = shard.read_sync_states()
+            for state_name, state in shard_states.items():
+                name = self.find_table_name(state_name, number)
+                if name is not None:
+                    states_by_table.setdefault(name, []).append(state)
         furthest_behind = {}
         for name, states in states_by_table.items():
             if len(states) == len(self.shards):
