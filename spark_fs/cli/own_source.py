@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,7 @@ _READERS = {
     "jdbc": "spark.read.jdbc(PATH, TABLE, properties=LOGIN)",
 }
 _TYPED_KINDS = ("parquet", "table", "jdbc")  # whose columns have types of their own
+_UNFIT_IN_TEXT = re.compile(r"[\x00-\x1f\x7f\"\\`]")  # in a docstring, and in Markdown
 _EVERY_HOUR = ("1h", "6h")  # a shortest window for which a row of each day would be too few
 
 
@@ -38,9 +40,11 @@ def describe_project(name: str, proposal: PipelineProposal) -> dict[str, Any]:
     from spark_fs.flows.look_at_spark_source import find_driver
 
     look = proposal.look
-    features = [{"name": look.names[column], "type": type_} for column, type_ in look.types.items()]
+    features = []
+    for column, type_ in look.types.items():
+        features.append({"name": look.names[column], "type": write_text(type_)})
     if proposal.is_row_id_computed:
-        features.append({"name": proposal.row_id, "type": "bigint"})
+        features.append({"name": proposal.row_id, "type": write_text("bigint")})
     columns = _describe_columns(proposal)
     every = "1h" if proposal.windows[0] in _EVERY_HOUR else "1d"
     pairs = [f"{key}={value}" for key, value in proposal.example.items()]
@@ -63,10 +67,10 @@ def describe_project(name: str, proposal: PipelineProposal) -> dict[str, Any]:
         "start": f"{proposal.start:%Y-%m-%d}",
         "until": f"{proposal.until:%Y-%m-%d}",
         "example": " ".join(map(shlex.quote, pairs)),
-        "path": look.path,
-        "file_name": look.path.rpartition("/")[2],
+        "path": write_text(look.path),
+        "file_name": _UNFIT_IN_TEXT.sub("_", look.path.rpartition("/")[2]),
         "has_own_types": look.kind in _TYPED_KINDS,
-        "table": look.table,
+        "table": look.table and write_text(look.table),
         "driver": find_driver(look.path),
         "reader": _READERS[look.kind],
         "columns": columns,
@@ -75,12 +79,18 @@ def describe_project(name: str, proposal: PipelineProposal) -> dict[str, Any]:
     }
 
 
+def write_text(text: str) -> str:
+    """A text as code: a literal of Python."""
+    return json.dumps(text, ensure_ascii=False)
+
+
 def _describe_columns(proposal: PipelineProposal) -> list[dict[str, str]]:
     columns = []
     for source, name in proposal.look.names.items():
-        spark_type = to_ddl(proposal.look.types[source]).upper()
-        column = {"source": source, "name": name, "spark_type": spark_type}
-        columns.append({**column, "value": _write_value(proposal, source, name)})
+        type_ = to_ddl(proposal.look.types[source])
+        spark_type = type_ if "<" in type_ else type_.upper()  # fields keep their letters
+        declared = write_text(f"{_quote_column(source)} {spark_type}")[1:-1]
+        columns.append({"declared": declared, "value": _write_value(proposal, source, name)})
     return columns
 
 
@@ -90,10 +100,15 @@ def _write_value(proposal: PipelineProposal, source: str, name: str) -> str:
 
     look = proposal.look
     if look.kind == "parquet" and is_in_nanoseconds(look.rows.schema.field(source).type):
-        expression = f"timestamp_micros(`{source}` div 1000)"
-        return f"F.expr({json.dumps(expression)}).alias({json.dumps(name)})"
-    value = f"F.col({json.dumps(f'`{source}`')})"
-    return value if source == name else f"{value}.alias({json.dumps(name)})"
+        expression = f"timestamp_micros({_quote_column(source)} div 1000)"
+        return f"F.expr({write_text(expression)}).alias({write_text(name)})"
+    value = f"F.col({write_text(_quote_column(source))})"
+    return value if source == name else f"{value}.alias({write_text(name)})"
+
+
+def _quote_column(source: str) -> str:
+    """The name of a column as SQL reads it."""
+    return f"`{source.replace('`', '``')}`"
 
 
 def _find_epoch_unit(proposal: PipelineProposal) -> int | None:

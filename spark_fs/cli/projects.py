@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import keyword
 import shlex
 import sys
 from collections.abc import Mapping
@@ -98,6 +99,10 @@ def _check_target(name: str) -> Path:
         raise SettingsError(
             f"A project cannot be called {name!r}: a package of that name is there already. Choose"
             " another name."
+        )
+    if keyword.iskeyword(name):
+        raise SettingsError(
+            f"A project cannot be called {name!r}, which is a word of Python: choose another name."
         )
     target = Path(name)
     if target.exists():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,7 @@ from pyarrow import csv, json
 
 from spark_fs.base import arrow_types
 from spark_fs.errors import NotFoundError, SchemaError, SettingsError
-from spark_fs.spec.names import normalize_name
+from spark_fs.spec.names import MAX_NAME_LENGTH, normalize_name
 
 LOOKED_ROWS = 2_000_000
 _BLOCK_BYTES = 16 << 20
@@ -123,7 +125,7 @@ def _find_kind(path: Path) -> str:
 
 
 def name_features(source: Path | str, columns: list[str]) -> dict[str, str]:
-    """The name of each column as a feature: lower snake case.
+    """The name of each column as a feature: lower snake case of plain letters and digits.
 
     Args:
         source: Where the columns are, as an error names it.
@@ -134,8 +136,8 @@ def name_features(source: Path | str, columns: list[str]) -> dict[str, str]:
     """
     names: dict[str, str] = {}
     sources: dict[str, str] = {}
-    for column in columns:
-        name = normalize_name(column)
+    for place, column in enumerate(columns):
+        name = _make_feature_name(column, place)
         other = sources.setdefault(name, column)
         if column in names or other != column:
             raise SchemaError(
@@ -144,6 +146,18 @@ def name_features(source: Path | str, columns: list[str]) -> dict[str, str]:
             )
         names[column] = name
     return names
+
+
+def _make_feature_name(column: str, place: int) -> str:
+    """What a column is called as a feature, whatever characters it has."""
+    normal = normalize_name(column)
+    if re.fullmatch(r"[a-z][a-z0-9_]*", normal):
+        return normal
+    plain = unicodedata.normalize("NFKD", column.casefold()).encode("ascii", "ignore").decode()
+    name = re.sub(r"[^a-z0-9]+", "_", plain).strip("_")
+    if not name or not name[0].isalpha():
+        name = f"column_{name or place + 1}"
+    return name[:MAX_NAME_LENGTH].rstrip("_")
 
 
 def _read_lines(path: Path, kind: str, row_limit: int) -> pa.Table:

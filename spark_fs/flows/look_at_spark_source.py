@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from spark_fs.base import arrow_types
 from spark_fs.errors import SchemaError, SettingsError, SparkFSError
 from spark_fs.flows.look_at_source import KINDS, SourceLook, name_features
-from spark_fs.redact import redact_secrets
+from spark_fs.redact import find_secrets, redact_secrets, register_secrets
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -46,9 +46,11 @@ def look_at_spark_source(
         row_limit: How many rows are read at most.
 
     Raises:
-        SettingsError: A JDBC source without a table, a table without one, or a variable is absent.
+        SettingsError: A JDBC source without a table, a table without one, a variable is absent, or
+            the address has a password in it, which would be written to a file.
         SchemaError: Spark cannot read it, or it has no rows.
     """
+    _refuse_passwords(source)
     kind = _find_kind(source, table)
     source = _complete_address(source)
     try:
@@ -67,6 +69,17 @@ def look_at_spark_source(
     is_whole = rows.num_rows <= row_limit
     path = source.removeprefix(TABLE_PREFIX)
     return SourceLook(path, kind, rows.slice(0, row_limit), is_whole, names, types, table)
+
+
+def _refuse_passwords(source: str) -> None:
+    secrets = list(find_secrets("source", source))
+    if secrets:
+        register_secrets(*secrets)
+        raise SettingsError(
+            "The address of the source has a password in it, which would be written to the new"
+            f" project: take it out, and export {USER_VARIABLE} and {PASSWORD_VARIABLE} for a"
+            " database, or give keys of files in the settings of Spark."
+        )
 
 
 def get_database_properties(address: str) -> dict[str, str]:

@@ -5,6 +5,7 @@ import importlib
 import runpy
 import sys
 from collections.abc import Callable
+from importlib.resources import files
 from pathlib import Path
 
 import pandas as pd
@@ -14,7 +15,9 @@ import pytest
 
 import spark_fs
 from spark_fs import cli
+from spark_fs.cli import own_source, projects
 from spark_fs.flows.look_at_source import look_at_file
+from spark_fs.flows.look_at_spark_source import look_at_spark_source
 from spark_fs.flows.propose_pipeline import PipelineProposal, propose_pipeline
 
 Init = Callable[..., str]
@@ -206,3 +209,125 @@ def test_what_init_refuses_writes_nothing(
     (tmp_path / "orders.xlsx").write_bytes(b"")
     init("my_shop", *arguments, code=f"(?s){message}")
     assert not (tmp_path / "my_shop").exists()
+
+
+ODD_COLUMNS = [
+    'x"), __import__("os").abort(), ("',
+    "back\\slash",
+    "two\nlines",
+    "a`tick",
+    "{{ braces }}",
+    "Größe",
+    "unit-price",
+    "class",
+    "数量",
+    "n \U0001f600",
+]
+
+
+def test_names_of_any_characters_are_read_as_they_are_and_make_no_code(
+    init: Init, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = ["shop", "at", *ODD_COLUMNS]
+    values = ["a", dt.datetime(2024, 1, 1), *[1.0] * len(ODD_COLUMNS)]
+    folder = tmp_path / 'the "odd" \U0001f600'
+    folder.mkdir()
+    file = folder / """'sales' "2024\\" {{ x }}.parquet"""
+    pq.write_table(pa.table([[value] for value in values], names=names), file)
+    printed = init("odd_shop", "--source", str(file), "--key", "shop", "--time", "at")
+    assert "unit_price: double, from 'unit-price'" in printed
+    source = runpy.run_path(str(tmp_path / "odd_shop" / "odd_shop" / "source.py"))
+    assert source["PATH"] == str(file)
+    monkeypatch.syspath_prepend(tmp_path / "odd_shop")
+    groups = importlib.import_module("odd_shop.groups")
+    fs = spark_fs.login({"home": tmp_path / "store"}).get_feature_store()
+    events, _ = [declare(fs) for declare in groups.PIPELINE]
+    assert list(events.schema)[:6] == [
+        "shop",
+        "at",
+        "x_import_os_abort",
+        "back_slash",
+        "two_lines",
+        "a_tick",
+    ]
+    assert list(events.schema)[6:] == [
+        "braces",
+        "grosse",
+        "unit_price",
+        "class",
+        "column_11",
+        "n",
+        "row_id",
+    ]
+
+
+def test_a_schema_names_the_columns_of_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "orders.jsonl"
+    file.write_text(
+        '{"shop": "a", "at": "2024-01-01", "a`b\\"\\\\": 1, "buyer": {"firstName": "x"}}\n'
+    )
+    values = own_source.describe_project("shop", propose(file, time="at"))
+    projects._write_files(files("spark_fs.cli") / "own_project", tmp_path / "new", values)
+    module = runpy.run_path(str(tmp_path / "new" / "shop" / "source.py"))
+    lines = [line.strip().rstrip(",") for line in module["SCHEMA"].strip().splitlines()]
+    assert lines == [
+        "`shop` STRING",
+        "`at` TIMESTAMP",
+        '`a``b"\\` BIGINT',
+        "`buyer` struct<`firstName`:string>",  # Spark finds the fields of JSON by their letters
+    ]
+
+
+@pytest.mark.parametrize("stem", ["class", "source", "features", "fs", "shop_now", "predict_late"])
+def test_a_file_may_be_called_as_something_else_is(tmp_path: Path, stem: str) -> None:
+    file = tmp_path / f"{stem}.csv"
+    file.write_text("shop,at,late\na,2024-01-01,1\n")
+    proposal = propose(file, time="at", label="late")
+    assert proposal.events == f"{stem}_events"
+    values = own_source.describe_project("shop", proposal)
+    projects._write_files(files("spark_fs.cli") / "own_project", tmp_path / "new", values)
+    for name in ("source.py", "groups.py"):
+        path = tmp_path / "new" / "shop" / name
+        compile(path.read_text(), name, "exec")
+
+
+def test_a_column_called_row_id_is_left_as_it_is(tmp_path: Path) -> None:
+    file = tmp_path / "orders.csv"
+    file.write_text("shop,at,row_id\na,2024-01-01,1\na,2024-01-02,2\n")
+    proposal = propose(file, time="at")
+    assert (proposal.row_id, proposal.is_row_id_computed) == ("row_id", False)
+    file.write_text("shop,at,row_id\na,2024-01-01,1\na,2024-01-02,1\n")
+    proposal = propose(file, time="at")
+    assert (proposal.row_id, proposal.is_row_id_computed) == ("event_row_id", True)
+
+
+def test_amounts_that_all_differ_by_chance_are_no_ids(tmp_path: Path) -> None:
+    file = tmp_path / "orders.csv"
+    file.write_text("shop,at,paid,OrderNo\na,2024-01-01,1,7\nb,2024-01-02,2,7\n")
+    proposal = propose(file, time="at")
+    assert (proposal.row_id, proposal.numbers) == ("row_id", ("paid", "orderno"))
+    file.write_text(file.read_text().replace("2,7", "2,8"))
+    assert propose(file, time="at").row_id == "orderno"
+
+
+def test_columns_that_cannot_be_what_they_are_named_for_are_refused(tmp_path: Path) -> None:
+    file = tmp_path / "orders.jsonl"
+    file.write_text('{"shop": "a", "at": "2024-01-01", "tags": [1]}\n')
+    with pytest.raises(spark_fs.errors.SettingsError, match="'at' is named twice"):
+        propose(file, key="at", time="at")
+    with pytest.raises(spark_fs.errors.SchemaError, match=r"'tags' of .* no type of a key"):
+        propose(file, key="tags", time="at")
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["jdbc:postgresql://h/db?user=u&password=hunter22", "s3a://key:hunter22@bucket/orders/"],
+)
+def test_an_address_with_a_password_is_written_nowhere(address: str) -> None:
+    with pytest.raises(spark_fs.errors.SettingsError, match="has a password in it") as refused:
+        look_at_spark_source(None, address, "orders")  # type: ignore[arg-type] # it is not asked
+    assert "hunter22" not in str(refused.value)
+
+
+def test_a_project_is_not_called_as_a_word_of_python(init: Init) -> None:
+    init("class", code="a word of Python")
