@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from conftest import ROOT
+
 PACKAGE = Path(__file__).parents[2] / "spark_fs"
 FUNCTION = (ast.FunctionDef, ast.AsyncFunctionDef)
 DOCUMENTED = (ast.Module, ast.ClassDef, *FUNCTION)
@@ -159,3 +161,8 @@ def test_what_a_reader_meets_stays_within_its_bar(measure):
 
 def test_every_bar_has_its_measure():
     assert set(measures()) == set(AT_MOST)
+
+
+def test_no_two_files_of_tests_have_one_name() -> None:
+    files = [path.name for path in (ROOT / "tests").rglob("test_*.py")]
+    assert sorted(files) == sorted(set(files))  # pytest imports them by their names
