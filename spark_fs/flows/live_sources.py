@@ -1,9 +1,14 @@
 """Find the group that keeps online what the windows of a view's query need."""
 
 from collections.abc import Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
 
 from spark_fs.catalog.store import Catalog
+from spark_fs.errors import OnlineStoreError
+from spark_fs.online.live.layout import TABLE_SUFFIX
 from spark_fs.online.live.source import LiveSource
+from spark_fs.online.store import OnlineStore, SyncState
 from spark_fs.planning.bind import bind_query
 from spark_fs.planning.plan import JoinPlan, PlanNode
 from spark_fs.planning.window_plan import BoundFeature, WindowPlan, bind_aggregation
@@ -21,15 +26,22 @@ def is_live(group: GroupSpec) -> bool:
     return aggregation.every is None and not aggregation.source.joins
 
 
-def find_live_sources(catalog: Catalog, plan: JoinPlan) -> dict[int, LiveSource]:
+_NEVER = datetime.min.replace(tzinfo=UTC)
+
+
+def find_live_sources(
+    catalog: Catalog, plan: JoinPlan, store: OnlineStore
+) -> dict[int, LiveSource]:
     """The groups whose online table serves windows of a plan, by the number of its node.
 
     Args:
         catalog: Where groups are.
         plan: The plan of a view.
+        store: Where they are online; it is asked where several serve a node.
 
     Returns:
-        Of several groups that serve a node the first by name and version.
+        Of several groups that serve a node the one that was synced last, else the first by name and
+        version: one that is new has nothing online yet, and one out of use what was true once.
     """
     nodes = [node for node in plan.nodes if node.windows]
     if not nodes:
@@ -37,18 +49,33 @@ def find_live_sources(catalog: Catalog, plan: JoinPlan) -> dict[int, LiveSource]
     groups = [group for group in catalog.list_groups() if is_live(group)]
     sources = {}
     for node in nodes:
-        source = _find_source(node, groups)
-        if source is not None:
-            sources[node.index] = source
+        candidates = _list_sources(node, groups)
+        if len(candidates) > 1:
+            sources[node.index] = _choose_synced_last(candidates, store)
+        elif candidates:
+            sources[node.index] = candidates[0]
     return sources
 
 
-def _find_source(node: PlanNode, groups: Sequence[GroupSpec]) -> LiveSource | None:
+def _list_sources(node: PlanNode, groups: Sequence[GroupSpec]) -> list[LiveSource]:
+    sources = []
     for group in groups:
         stored = _bind_windows(group, node)
         if stored is not None:
-            return LiveSource(group, stored)
-    return None
+            sources.append(LiveSource(group, stored))
+    return sources
+
+
+def _choose_synced_last(sources: Sequence[LiveSource], store: OnlineStore) -> LiveSource:
+    states: dict[str, SyncState] = {}
+    with suppress(OnlineStoreError):  # the look-up will tell it
+        states = store.read_sync_states()
+
+    def get_sync_time(source: LiveSource) -> datetime:
+        state = states.get(f"{source.group.name}_{source.group.version}{TABLE_SUFFIX}")
+        return state.synced_at if state else _NEVER
+
+    return max(sources, key=get_sync_time)
 
 
 def _bind_windows(group: GroupSpec, node: PlanNode) -> WindowPlan | None:

@@ -205,7 +205,7 @@ def prepare_serving(
     outputs = {output.name: output for output in columns.plan.outputs}
     features = [outputs[name] for name in transformer.inputs]
     helpers = [outputs[name] for name in view.inference_helpers]
-    live_sources = find_live_sources(stores.catalog, columns.plan)
+    live_sources = find_live_sources(stores.catalog, columns.plan, stores.online)
     stored = VectorReader(columns.plan, features, stores.online, live_sources)
     return ServingState(
         inputs=transformer.inputs,

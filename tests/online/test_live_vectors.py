@@ -111,9 +111,9 @@ def make_group(
     )
 
 
-def sync(store: FeatureStore, now: str) -> dict[str, int]:
+def sync(store: FeatureStore, now: str, name: str = "habits") -> dict[str, int]:
     """What ``sync_online`` does of windows, which starts no Spark here."""
-    group = store.get_feature_group("habits", 1)._spec
+    group = store.get_feature_group(name, 1)._spec
     return live_sync.sync_live_windows(store._stores, group, to_utc(now))
 
 
@@ -314,6 +314,22 @@ def test_a_sync_that_waited_for_another_knows_what_that_one_knew(
     monkeypatch.setattr(live_sync, "make_writer", WaitingWriter)
     sync(store, "2024-01-03 12:00")
     check(ask(store, "waited"), store)
+
+
+def test_of_several_groups_of_the_same_windows_the_one_synced_last_serves(
+    store: FeatureStore,
+) -> None:
+    payments = store.get_feature_group("payments", 1)
+    sync(store, "2024-01-03 12:00")
+    newer = store.create_feature_group("a", aggregation=declare(payments), online_enabled=True)
+    write_deltalake(newer.location, pa.table({"card": ["a"]}))
+    check(ask(store, "beside_new"), store)  # which is not online yet
+    write(payments, make_events(200, seed=9), EVENTS)
+    sync(store, "2024-01-03 12:00", "a")
+    check(ask(store, "beside_old"), store)
+    newer.delete(force=True)
+    write(payments, make_events(300), EVENTS)
+    sync(store, "2024-01-03 12:00")
 
 
 def test_a_name_without_room_for_the_table_of_windows_is_refused_at_creation(
