@@ -2,7 +2,8 @@
 
 Their online rows go, and what is left of them is written anew. Where whole keys were deleted, that
 is what the change feed brings of them later; else the newest rows of these keys are looked for in
-the table's files, and, where only Spark reads these, in the whole table.
+the table's files, and, where only Spark reads these or many keys may lie in many files, in the
+whole table.
 """
 
 from collections.abc import Sequence

@@ -25,6 +25,7 @@ from spark_fs.spec.predicates import NO_GROUP, Comparison, Condition
 from spark_fs.tables.data_files import DataFile
 from spark_fs.tables.ingestion import INGESTED_AT
 
+_MOST_PLACES = 4_000_000  # keys in shares of files that this process is told of, 32 bytes each
 _LISTED_VALUES = 1_000  # of more keys than these the bounds alone are compared with a file's
 _PLACE_TYPES = {"share": "bigint", "hash": "bigint", "newest": "bigint", "rows": "bigint"}
 _BOUNDED_TYPES = (*INTEGERS, "date", "timestamp")  # of which the log's bounds are read
@@ -108,7 +109,8 @@ def find_newest_rows(
         keys: The keys, in the columns of the group's primary key.
 
     Returns:
-        The rows; None where only Spark reads them or compares the keys.
+        The rows; None where only Spark reads them or compares the keys, and where it could be more
+        places in which they lie than this process takes.
     """
     columns = tuple((name, group.get_column_type(name)) for name in group.primary_key)
     held = [file for file in files if may_hold_keys(file, keys, columns)]
@@ -120,6 +122,8 @@ def find_newest_rows(
     hashes = np.unique(shuffle.hash_keys(get_key_columns(keys, columns)))
     wanted = _WantedKeys(columns, time, hashes)
     scan = Scan.from_files(parquet.to_scan_files(held), types)
+    if len(hashes) * len(scan.list_shares()) > _MOST_PLACES:
+        return None
     shares, row_count = _choose_shares(runner, scan, wanted)
     reader = _KeyReader(scan, shares, wanted)
     relation = ArrowRelation(_number_shares(runner, shares), reader, scan.schema)

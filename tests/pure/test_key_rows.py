@@ -15,6 +15,7 @@ from spark_fs.engine.latest import LatestOrder, _reduce_tables
 from spark_fs.engine.local_runner import LocalRunner
 from spark_fs.engine.scan import parquet
 from spark_fs.engine.scan.parquet import Scan
+from spark_fs.flows import key_rows
 from spark_fs.flows.key_rows import find_newest_rows, may_hold_keys
 from spark_fs.spec.feature_group import FeatureSpec, GroupSpec
 from spark_fs.tables.data_files import DataFile
@@ -104,6 +105,18 @@ def test_a_file_that_only_spark_reads_is_left_to_it(tmp_path: Path) -> None:
     keys = pa.table({"k": pa.array([1], pa.int64())})
     for given in (file._replace(readable_as_is=False), file._replace(row_count=None)):
         assert find_newest_rows(LocalRunner(1), group(("k",)), [given], keys) is None
+
+
+def test_many_keys_that_may_lie_in_many_files_are_left_to_spark(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Since where each lies in each file is told to one process."""
+    generator = np.random.default_rng(1)
+    files = [write_file(tmp_path, n, draw_rows(generator, 40, (0, 9))) for n in range(3)]
+    monkeypatch.setattr(key_rows, "_MOST_PLACES", 12)
+    for count, found in ((4, True), (5, False)):
+        keys = pa.table({"k": pa.array(range(count), pa.int64())})
+        assert bool(find_newest_rows(LocalRunner(1), group(("k",)), files, keys)) == found
 
 
 @pytest.mark.parametrize(
