@@ -17,6 +17,7 @@ from spark_fs.base.times import parse_instant
 from spark_fs.base.types import is_number_type
 from spark_fs.base.values import to_canonical
 from spark_fs.catalog.store import Catalog
+from spark_fs.errors import SchemaError
 from spark_fs.flows.log_spool import get_file_id, read_file
 from spark_fs.flows.view_columns import ViewColumns, resolve_view_columns
 from spark_fs.online.entry_keys import list_key_types
@@ -165,6 +166,7 @@ def read_spool_rows(
         A table of all columns of the log.
 
     Raises:
+        SchemaError: The values of a file are not of these columns.
         SparkFSError: A file cannot be read.
     """
     types = log_columns.list_types(transformed.values())
@@ -176,9 +178,16 @@ def read_spool_rows(
         else:
             known = transformed.get(header["training_dataset_version"], {})
             found = _read_served(log_columns, known, header, lines)
-        for number, row in enumerate(found):
-            row[LOG_ID] = f"{get_file_id(file)}-{number}"
-            rows.append(row)
+        try:
+            for number, row in enumerate(found):
+                row[LOG_ID] = f"{get_file_id(file)}-{number}"
+                rows.append(row)
+        except (LookupError, TypeError, ValueError) as error:
+            raise SchemaError(
+                f"The file {file} holds values that the log of feature view {log_columns.view} has"
+                f" no columns for ({error}): it may be of an earlier view of that name. Delete it,"
+                " or call delete_log() to lose all that was logged."
+            ) from None
     schema = to_arrow_schema(types)
     arrays = []
     for column in schema:

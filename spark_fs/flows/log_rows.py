@@ -10,8 +10,9 @@ import pyarrow as pa
 
 from spark_fs.base.dataframes import convert_table
 from spark_fs.base.times import EPOCH, Interval
+from spark_fs.base.types import can_widen
 from spark_fs.engine.training.row_order import sort_rows
-from spark_fs.errors import AlreadyExistsError, NotFoundError, SettingsError
+from spark_fs.errors import AlreadyExistsError, NotFoundError, SchemaError, SettingsError
 from spark_fs.flows.jobs import Job
 from spark_fs.flows.log_columns import LogColumns, read_spool_rows
 from spark_fs.flows.log_spool import LogSpool, read_file
@@ -70,6 +71,9 @@ def ensure_log_group(
         stores: Those of the view.
         log_columns: The columns of the log.
         transformed: The columns after the transformations, of each training dataset.
+
+    Raises:
+        SchemaError: The group has a column of another type, as that of an earlier view of the name.
     """
     types = log_columns.list_types(transformed.values())
     group = find_log_group(stores, log_columns.view)
@@ -77,6 +81,7 @@ def ensure_log_group(
         group = _declare_log_group(log_columns.view, types)
         stores.catalog.add_group(group)
         return group
+    _check_types(group, types, log_columns.view)
     added = []
     for name, type_ in types.items():
         if name not in group.types:
@@ -163,6 +168,8 @@ def read_log(
     log_columns = LogColumns.of_view(stores.catalog, view)
     stored_group = find_log_group(stores, view)
     waiting = _read_waiting(stores, log_columns, stored_group)
+    if stored_group is not None:
+        _check_types(stored_group, log_columns.known_types, view)
     types = {**_get_types(waiting, log_columns), **(stored_group.types if stored_group else {})}
     group = (stored_group or _declare_log_group(view, types)).with_schema(types)
     where = _make_where(group.ref, interval, condition)
@@ -195,6 +202,8 @@ def _read_group(
 def delete_waiting(stores: ProjectStores, view: ViewSpec) -> None:
     """Delete what waits in the spool of a view, eagerly."""
     spool = open_spool(stores, view)
+    if not spool.list_waiting():
+        return
     with spool.lock():
         spool.delete_all()
 
@@ -221,6 +230,18 @@ def load_transformed(
         else:
             transformed[version] = columns.get_training_columns(states)
     return transformed
+
+
+def _check_types(group: GroupSpec, types: Mapping[str, str], view: ViewSpec) -> None:
+    """Raise SchemaError where a column of the log is no more what it was."""
+    for name, type_ in types.items():
+        stored = group.types.get(name, type_)
+        if not can_widen(type_, stored) and not can_widen(stored, type_):
+            raise SchemaError(
+                f"Column {name!r} of feature view {view} is {type_}, and {stored} in its log"
+                f" {group}, which is of an earlier view of that name: call delete_log(), or give"
+                " the view a new version."
+            )
 
 
 def _make_tag(view: ViewSpec) -> dict[str, Any]:

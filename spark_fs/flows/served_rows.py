@@ -34,6 +34,7 @@ class ServedRows:
         rows: The log.
         instants: As of when each is compared: its event time where one was logged, else when it
             was served.
+        served_at: When each was served.
         keys: The names of the keys that the entry of each gave.
         datasets: By which training dataset each was made.
         passed: What was passed for each, by name.
@@ -42,6 +43,7 @@ class ServedRows:
 
     rows: pa.Table
     instants: Sequence[datetime]
+    served_at: Sequence[datetime]
     keys: Sequence[tuple[str, ...]]
     datasets: Sequence[int | None]
     passed: Sequence[Mapping[str, Any]]
@@ -64,6 +66,7 @@ class ServedRows:
         return cls(
             rows,
             instants.to_pylist(),
+            rows.column(LOG_TIME).to_pylist(),
             [tuple(filter(None, text.split(","))) for text in given],
             rows.column(TRAINING_DATASET).to_pylist(),
             list(passed),

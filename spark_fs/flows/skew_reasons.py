@@ -99,7 +99,7 @@ class Explanation:
         """
         at_instants: dict[Any, Cells] = defaultdict(dict)
         for row, names in list(self.cells.items()):
-            versions = self.versions.find_versions(self.served.instants[row])
+            versions = self.versions.find_versions(self.served.served_at[row])
             if versions is None:
                 self._take_without_table(row)
             elif versions != self.versions.newest:

@@ -14,6 +14,7 @@ from decimal import Decimal
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+import httpx
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -23,7 +24,11 @@ from loaded import loaded
 
 import spark_fs
 from spark_fs.api.feature_store import FeatureStore
+from spark_fs.client.connections import make_access
+from spark_fs.client.vector_requests import RemoteViewState, VectorRequest
+from spark_fs.client.view_description import ViewDescription
 from spark_fs.errors import (
+    InvalidNameError,
     KeyValueError,
     NotFoundError,
     OnlineRefusedError,
@@ -491,6 +496,67 @@ def test_a_view_that_was_made_ready_anew_is_asked_about_again(
         assert view.serving_columns == ["x"]
         assert view.get_feature_vector({"k": 1}) == [1, date(2024, 1, 1)]
         assert view.serving_columns == ["x", "at"]
+
+
+@pytest.mark.parametrize("return_type", ["list", "pandas"])
+def test_no_value_is_told_by_the_name_of_another(
+    scripted: Callable[..., Scripted], return_type: str
+) -> None:
+    """One process of the server has the newer training dataset, and another one describes the view."""
+    newer = {"features": ["x", "is_b"], "vectors": [[1, True]]}
+    older = VIEW | {"passable": {}, "columns": {"x": "int", "is_a": "boolean"}, "features": {}}
+    server = scripted((200, {}, older), (200, {}, newer), (200, {}, older))
+    with spark_fs.Client(server.url, encoding="json") as client:
+        view = client.get_feature_view("v")
+        with pytest.raises(OnlineStoreError, match=r"'v' ready anew.*ask again") as told:
+            view.get_feature_vector({"k": 1}, return_type=return_type)
+        assert told.value.retryable
+
+
+def test_an_answer_is_read_by_the_description_that_it_was_found_to_fit() -> None:
+    """Another thread learns of a newer one meanwhile."""
+    older, newer = (
+        ViewDescription("v", 1, 4, {"k": "int"}, {}, {"x": "date", name: "date"}, {})
+        for name in ("y", "z")
+    )
+
+    class Told(RemoteViewState):
+        """Of which the description is replaced right after it was looked at."""
+
+        looks = 0
+
+        @property
+        def description(self) -> ViewDescription:
+            self.looks += 1
+            return older if self.looks <= 3 else newer
+
+        @description.setter
+        def description(self, _: ViewDescription) -> None:
+            self.looks = 0
+
+    state = Told(make_access("http://localhost", 1.0, "json"), older, None)
+    request = VectorRequest([{"k": 1}], [{}], False, True, None)
+    exchange = state.ask_vectors(request, "pandas")
+    next(exchange)
+    answer = {"features": ["x", "y"], "vectors": [["2024-01-01", None]]}
+    with pytest.raises(StopIteration) as end:
+        exchange.send(httpx.Response(200, json=answer))
+    assert list(end.value.value.columns) == ["x", "y"]
+
+
+@pytest.mark.parametrize("token", ["s3cret-and-long\n", " s3cret-and-long", "s3cret-änd-long"])
+def test_a_token_that_no_header_can_hold_is_told_without_it(url: str, token: str) -> None:
+    with pytest.raises(SettingsError, match="The token has a space") as told:
+        spark_fs.Client(url, token=token)
+    assert "s3cret" not in str(told.value)
+
+
+def test_a_name_is_a_name_whatever_is_in_it(url: str) -> None:
+    with (
+        remote_views(url, "msgpack") as get_view,
+        pytest.raises(InvalidNameError, match=r"'a\?version=2'"),
+    ):
+        get_view("a?version=2")
 
 
 def test_many_threads_and_tasks_share_a_client(store: FeatureStore, url: str) -> None:

@@ -253,6 +253,22 @@ def test_one_address_may_ask_for_so_many_at_once(fs: FeatureStore) -> None:
         assert ask(port, ENTRY)[0] == 200
 
 
+def test_a_busy_server_is_alive(fs: FeatureStore) -> None:
+    """A probe of its life is answered while no other request is let in."""
+    limits = Limits(max_open=1, max_open_per_caller=1, ask_seconds=5)
+    with (
+        served(build_vector_app(fs, limits=limits), limits) as port,
+        socket.create_connection(("127.0.0.1", port)) as link,
+    ):
+        link.sendall(
+            b"POST /v1/feature-vectors HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n{"
+        )
+        time.sleep(0.3)
+        assert ask(port, ENTRY)[0] == 429
+        assert ask(port, path="/ready")[0] == 429
+        assert ask(port, path="/health")[0] == 200
+
+
 @pytest.mark.parametrize(
     "head",
     [
@@ -396,6 +412,17 @@ def test_a_line_is_logged_of_each_request_without_keys_and_values(fs: FeatureSto
     assert (answered["status"], answered["entries"], answered["batch_requests"]) == (200, 1, 1)
     assert token not in out.getvalue()
     assert '"a"' not in out.getvalue()
+
+
+def test_a_line_is_no_longer_for_a_long_name(fs: FeatureStore) -> None:
+    out = io.StringIO()
+    with served(build_vector_app(fs, watchers=[AccessLog(out)])) as port:
+        assert ask(port, ENTRY | {"view": "x" * 500_000})[0] == 400
+        due = time.monotonic() + 20
+        while "\n" not in out.getvalue() and time.monotonic() < due:
+            time.sleep(0.02)
+    assert json.loads(out.getvalue())["status"] == 400
+    assert len(out.getvalue()) < 1_000
 
 
 def test_a_log_that_cannot_be_written_is_told(tmp_path: Path) -> None:

@@ -162,6 +162,13 @@ def test_replicas_of_one_database_are_a_plain_list() -> None:
     assert settings.replica_urls == (("mysql://a1/f",),)
 
 
+def test_an_empty_variable_names_no_replica(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on the one machine that is to read from the primary."""
+    monkeypatch.setenv("SPARK_FS_ONLINE_READ_URLS", "")
+    settings = load_settings({"online_url": SHARDS[0], "online_read_urls": REPLICAS})
+    assert settings.replica_urls == ((),)
+
+
 REPLICAS = [f"mysql://me:{SECRET}@replica-{name}/features" for name in "abc"]
 WRONG = {
     "no shard": ({"online_url": []}, "online_url: it must be a URL or a list of URLs"),
@@ -198,6 +205,10 @@ WRONG = {
     "lists and urls": (
         {"online_url": SHARDS, "online_read_urls": [REPLICAS, REPLICAS[0], []]},
         "online_read_urls: it must be a list of URLs, or for several shards a list of such lists",
+    ),
+    "replicas of another kind": (
+        {"online_url": "sqlite:///here.db", "online_read_urls": REPLICAS},
+        "online_read_urls: a replica is of another kind, mysql, than online_url, sqlite: name",
     ),
     "an age": ({"max_replica_age": "5s"}, "max_replica_age: it must be a number of seconds"),
     "a negative age": ({"max_replica_age": -1}, "max_replica_age: it must be a number of seconds"),
