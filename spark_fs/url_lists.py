@@ -4,6 +4,7 @@ A mistake in one is told without the URLs, which may hold passwords.
 """
 
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 from spark_fs.urls import get_address
@@ -63,13 +64,31 @@ def find_topology_mistake(values: Mapping[str, Any]) -> str:
             f"online_read_urls: it has {list_count} lists, and online_url has {shard_count} shards:"
             " give a list for each, an empty one for a shard without replicas"
         )
+    return _find_kind_mistake(urls, list_replica_urls(replica_urls))
+
+
+def _find_kind_mistake(urls: Any, replica_urls: Sequence[Sequence[str]]) -> str:
+    """What is wrong with the kinds of replicas: each store has rules of its own for values."""
+    kind = _get_kind(urls if isinstance(urls, str) else urls[0])
+    for url in chain.from_iterable(replica_urls):
+        if kind and _get_kind(url) not in (kind, ""):
+            return (
+                f"online_read_urls: a replica is of another kind, {_get_kind(url)}, than"
+                f" online_url, {kind}: name replicas of that database"
+            )
     return ""
+
+
+def _get_kind(url: str) -> str:
+    """The scheme of a URL; empty where it has none."""
+    kind, separator, _ = url.partition("://")
+    return kind if separator else ""
 
 
 def list_replica_urls(urls: str | Sequence[Any]) -> list[list[str]]:
     """The URLs of replicas for each shard, of a valid ``online_read_urls``."""
     if isinstance(urls, str):
-        return [[urls]]
+        return [[urls]] if urls else []
     if all(isinstance(url, str) for url in urls):
         return [list(urls)] if urls else []
     return [list(of_shard) for of_shard in urls]

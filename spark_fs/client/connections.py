@@ -55,13 +55,18 @@ def make_http_options(
         max_connections: At once.
 
     Raises:
-        SettingsError: max_connections is not above 0.
+        SettingsError: max_connections is not above 0, or no header can hold the token.
     """
     if max_connections < 1:
         raise SettingsError(f"max_connections={max_connections} is not above 0.")
     headers = {}
     if token:
         register_secrets(token)
+        if not (token.isascii() and token.isprintable()) or token != token.strip():
+            raise SettingsError(
+                "The token has a space or the end of a line around it, or a character that is not"
+                " ASCII (it is not shown): give it as the server has it."
+            )
         headers["Authorization"] = f"Bearer {token}"
     return {
         "base_url": server.url,

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
+from urllib.parse import quote
 
 from spark_fs.api.view_serving import choose_instant
 from spark_fs.base.times import Instant
 from spark_fs.client.exchanges import Exchange, ServerAccess
 from spark_fs.client.view_description import ViewDescription
+from spark_fs.errors import OnlineStoreError
 
 Entry = Mapping[str, Any]
 _VECTORS_PATH = "/v1/feature-vectors"
@@ -51,25 +53,42 @@ class RemoteViewState:
             return_type: "list": a list of lists; "pandas", "polars" or "numpy".
         """
         vectors: Sequence[list[Any]] = []
+        description = self.description
         if request.entries:
             content = self._make_content(request)
             answer = yield from self._server.ask_server("POST", _VECTORS_PATH, content=content)
-            if list(self._get_columns(request)) != answer["features"]:
-                # The server made the view ready anew, by another training dataset.
-                view = self.description
-                self.description = yield from ask_description(
-                    self._server, view.name, view.version, self._dataset
-                )
-            vectors = self.description.decode_vectors(answer["vectors"], request.transform)
+            description = yield from self._find_description(answer["features"], request.transform)
+            vectors = description.decode_vectors(answer["vectors"], request.transform)
         if return_type == "list":
             return vectors
         from spark_fs.flows import returned_vectors
 
-        return returned_vectors.convert_vectors(self._get_columns(request), vectors, return_type)
+        columns = description.get_columns(request.transform)
+        return returned_vectors.convert_vectors(columns, vectors, return_type)
 
-    def _get_columns(self, request: VectorRequest) -> Mapping[str, str]:
-        view = self.description
-        return view.columns if request.transform else view.features
+    def _find_description(
+        self, features: Sequence[str], is_transformed: bool
+    ) -> Exchange[ViewDescription]:
+        """The description by which an answer was made; OnlineStoreError where it is not known.
+
+        Args:
+            features: The names of the answer's values.
+            is_transformed: Whether the transformations were applied.
+        """
+        description = self.description
+        if list(description.get_columns(is_transformed)) == features:
+            return description
+        # The server made the view ready anew, by another training dataset.
+        description = yield from ask_description(
+            self._server, description.name, description.version, self._dataset
+        )
+        self.description = description
+        if list(description.get_columns(is_transformed)) != features:
+            raise OnlineStoreError(
+                f"The server {self._server.url} made feature view {description.name!r} ready anew,"
+                " and not all of its processes have done so yet: ask again in some seconds."
+            )
+        return description
 
     def _make_content(self, request: VectorRequest) -> dict[str, Any]:
         """The request as the server takes it; what is as by default is left out."""
@@ -106,7 +125,9 @@ def ask_description(
     parameters = {"version": version}
     if dataset is not None:
         parameters["training_dataset_version"] = dataset
-    content = yield from server.ask_server("GET", f"/v1/feature-views/{name}", parameters)
+    content = yield from server.ask_server(
+        "GET", f"/v1/feature-views/{quote(name, safe='')}", parameters
+    )
     return ViewDescription.from_content(content)
 
 

@@ -56,6 +56,10 @@ class ViewDescription:
                 " sides."
             ) from None
 
+    def get_columns(self, is_transformed: bool) -> Mapping[str, str]:
+        """The names and types of a vector's values, after the transformations or before them."""
+        return self.columns if is_transformed else self.features
+
     def encode_entry(self, entry: Entry) -> dict[str, Any]:
         """The keys of an entry as a request has them.
 

@@ -75,6 +75,7 @@ class RequestGuard:
         names: the names that the server answers to, besides addresses; None: any.
         token: who does not bring it is refused; empty: nobody is asked for one.
         public_paths: the paths for which nobody is asked.
+        unlimited_paths: the paths that are answered however many requests are open.
         headers: of every answer.
         format_refusal: gives the type and the body of the answer for a refusal.
         watchers: who is told of every request.
@@ -87,6 +88,7 @@ class RequestGuard:
         names: Collection[str] | None = None,
         token: str = "",
         public_paths: Collection[str] = (),
+        unlimited_paths: Collection[str] = (),
         headers: Headers = (),
         format_refusal: Callable[[Refusal], tuple[bytes, bytes]] = format_json_refusal,
         watchers: Sequence[RequestWatcher] = (),
@@ -96,6 +98,7 @@ class RequestGuard:
         self._names = names
         self._token = hash_token(token.encode()) if token else b""
         self._public_paths = public_paths
+        self._unlimited_paths = unlimited_paths
         self._headers = list(headers)
         self._format_refusal = format_refusal
         self._watchers = watchers
@@ -149,7 +152,10 @@ class RequestGuard:
         return headers
 
     def _check_request(self, scope: Message, caller: str) -> Refusal | None:
-        return self._check_host(scope) or self._check_token(scope) or self._check_capacity(caller)
+        refusal = self._check_host(scope) or self._check_token(scope)
+        if refusal or scope["path"] in self._unlimited_paths:
+            return refusal
+        return self._check_capacity(caller)
 
     def _check_host(self, scope: Message) -> Refusal | None:
         """What is wrong with the name by which the server was asked."""

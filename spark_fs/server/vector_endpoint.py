@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 VECTORS_PATH = "/v1/feature-vectors"
 _SHORT_BODY = 8_192  # bytes: what takes less time to read than a thread to begin
+_MAX_NAME = 100  # characters that are noted of a view's name, which may be none
 _MAX_READERS = 1_000  # of views that may have gone
 
 
@@ -94,7 +95,7 @@ class VectorEndpoint:
         else:
             parse = partial(parse_request, body, self._max_entries, sent_type)
             parsed = await self._threads.run_in_thread(parse)
-        facts.view = parsed.view
+        facts.view = parsed.view[:_MAX_NAME]
         facts.entries = len(parsed.entries)
         instant = parsed.instant
         reader = await self._find_reader(parsed)

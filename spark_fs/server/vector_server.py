@@ -49,7 +49,8 @@ if TYPE_CHECKING:
     from spark_fs.server.asgi import Message, Receive, Send
 
 _REFRESH_SECONDS = 1.0  # between two looks for views that the catalog was not asked of lately
-_PUBLIC_PATHS = ("/health", "/ready")
+_HEALTH_PATH = "/health"  # a busy server must not be taken for a dead one
+_PUBLIC_PATHS = (_HEALTH_PATH, "/ready")
 
 
 def build_vector_app(
@@ -90,6 +91,7 @@ def build_vector_app(
         names=names,
         token=token,
         public_paths=_PUBLIC_PATHS,
+        unlimited_paths=(_HEALTH_PATH,),
         watchers=(RequestCounter(program.metrics), *watchers),
     )
     program.guard = guard
@@ -197,7 +199,7 @@ class _VectorProgram:
                 self._describe_view, name, version, training_dataset_version
             )
 
-        @app.get("/health", summary="Whether the process lives; no store is asked")
+        @app.get(_HEALTH_PATH, summary="Whether the process lives; no store is asked")
         async def get_health() -> dict[str, str]:
             return {"status": "ok"}
 
