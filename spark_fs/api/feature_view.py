@@ -160,13 +160,16 @@ class FeatureView(
     def delete(self, force: bool = False) -> None:
         """Delete the view with its training datasets and their files, eagerly.
 
+        What was logged of it and waits in files is deleted too, since the view alone can read it;
+        the feature group of its log stays.
+
         Args:
             force: Delete it also where models were trained on it; these stay in the registry.
 
         Raises:
             SettingsError: Models were trained on it, and ``force`` was not given.
         """
-        from spark_fs.flows import training_dataset
+        from spark_fs.flows import log_rows, training_dataset
 
         links = self._stores.catalog.list_models(self._spec)
         if links and not force:
@@ -177,6 +180,7 @@ class FeatureView(
             )
         training_dataset.remove_view_rows(self._stores, self._spec)
         self._stores.catalog.delete_view(self._spec)
+        log_rows.delete_waiting(self._stores, self._spec)
 
     # -- statistics and drift
 

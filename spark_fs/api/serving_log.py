@@ -78,7 +78,8 @@ class ServingLogMixin(ServingMixin):
             The view.
 
         Raises:
-            SchemaError: A column has no type, or one that does not exist.
+            SchemaError: A column has no type, or one that does not exist, or the log has it with
+                another.
             AlreadyExistsError: A group of the log's name is something else.
         """
         from spark_fs.flows import log_rows
@@ -92,11 +93,9 @@ class ServingLogMixin(ServingMixin):
                 spec, logging=replace(logging, extra_columns={**logging.extra_columns, **extra})
             )
 
-        log_rows.find_log_group(self._stores, self._spec)
-        self._update_spec(enable)
-        log_columns = LogColumns.of_view(self._stores.catalog, self._spec)
+        log_columns = LogColumns.of_view(self._stores.catalog, enable(self._load_spec()))
         log_rows.ensure_log_group(self._stores, log_columns, {})
-        return self
+        return self._update_spec(enable)
 
     def pause_logging(self) -> None:
         """Let servers and pipelines leave the log alone until ``resume_logging``, eagerly.

@@ -238,6 +238,18 @@ def test_a_corrected_row_is_late_data(fs: FeatureStore, view: FeatureView) -> No
     assert list_found(view.skew(start))["n"] == (1, {"late data": 1})
 
 
+def test_what_was_served_as_of_an_earlier_instant_is_of_what_the_tables_said_when_it_was_served(
+    fs: FeatureStore, view: FeatureView
+) -> None:
+    view.enable_logging()
+    start = datetime.now(UTC)
+    features = view.get_feature_vectors(cards("a"), transform=False)
+    as_of = start - timedelta(hours=1)  # before any commit
+    view.log(untransformed_features=features, serving_keys=list(cards("a")), event_time=[as_of])
+    act(fs, "a", timedelta(hours=2), 7, 0.0)
+    assert list_found(view.skew(start))["n"] == (1, {"late data": 1})
+
+
 def test_features_of_a_group_whose_key_was_not_given_are_not_compared(
     fs: FeatureStore,
 ) -> None:

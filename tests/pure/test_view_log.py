@@ -14,6 +14,7 @@ import spark_fs
 from spark_fs.api.feature_store import FeatureStore
 from spark_fs.api.feature_view import FeatureView
 from spark_fs.errors import AlreadyExistsError, NotFoundError, SchemaError, SettingsError
+from spark_fs.flows import log_rows
 
 from serving import put, root, store
 
@@ -172,6 +173,9 @@ def test_extra_columns_have_a_type(fs: FeatureStore, view: FeatureView) -> None:
     assert again.feature_logging is not None
     names = {each.name: each.type for each in again.feature_logging.extra_logging_columns}
     assert names == {"note": "string", "more": "double"}
+    with pytest.raises(SchemaError, match=r"Column 'note' of .* is double, and string in its log"):
+        again.enable_logging({"note": "double"})
+    again.log(untransformed_features=[[1, 2.0]], extra_logging_features=[["x", 0.5]])
     with pytest.raises(NotFoundError, match=r"nowhere"):
         again.read_log(filter=spark_fs.Feature("nowhere") > 1)
 
@@ -186,3 +190,29 @@ def test_values_come_back_as_they_were(view: FeatureView) -> None:
 def test_what_a_batch_is_of_is_named_in_a_warning(view: FeatureView) -> None:
     with pytest.warns(UserWarning, match=r"get_batch_data\(logging_data=\) changes nothing: log"):
         assert view.get_batch_data(logging_data=True).empty
+
+
+def test_a_view_made_anew_has_nothing_of_the_one_before_that_it_cannot_hold(
+    fs: FeatureStore,
+) -> None:
+    put(fs, "texts", {"shop": "string", "n": "string"}, [{"shop": "a", "n": "x"}], ["shop"])
+    numbers, texts = (fs.get_feature_group(name, 1).select(["n"]) for name in ("shops", "texts"))
+    view = fs.create_feature_view("again", numbers, version=1, logging_enabled=True)
+    view.log(untransformed_features=[[1]], serving_keys=["a"])
+    spool = log_rows.open_spool(view._stores, view._spec)
+    (file,) = [each.path for each in spool.list_files()]
+    written = file.read_text()
+    view.delete()
+    assert not file.exists()
+
+    view = fs.create_feature_view("again", texts, version=1)
+    with pytest.raises(SchemaError, match=r"'n' of feature view 'again' .* is string, and bigint"):
+        view.read_log()
+    with pytest.raises(SchemaError, match=r"is of an earlier view of that name: call delete_log"):
+        view.enable_logging()
+    view.delete_log()
+    file.write_text(written)  # by a server that did not know yet that the view was gone
+    with pytest.raises(SchemaError, match=r"jsonl holds values that the log .* has no columns for"):
+        view.read_log()
+    view.delete_log()
+    assert view.read_log().empty
