@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
-from functools import lru_cache
 from typing import Any, NamedTuple, Protocol
 
 from spark_fs.catalog.views import ModelLink
@@ -69,12 +68,12 @@ def search_store(catalog: SearchCatalog, text: str, limit: int = 20) -> list[Sea
     Returns:
         Feature groups, feature views, features and models.
     """
-    words = text.casefold().split()
+    words = [_Wanted(word) for word in dict.fromkeys(text.casefold().split())]
     if not words:
         return []
     results = []
     for candidate in _list_candidates(catalog):
-        score = min(_score_word(word, candidate) for word in words)
+        score = _score_candidate(words, candidate)
         if score >= _LEAST_SCORE:
             kind, name, version, where, description, _ = candidate
             results.append(SearchResult(kind, name, version, where, description, score))
@@ -102,27 +101,60 @@ def _list_tag_texts(tags: Any) -> list[str]:
     return [f"{name} {value}" for name, value in dict(tags or {}).items()]
 
 
-def _score_word(word: str, candidate: _Candidate) -> float:
-    """How well a word fits, from 0 to 1."""
+def _score_candidate(words: Sequence[_Wanted], candidate: _Candidate) -> float:
+    """How well the word fits that fits worst, from 0 to 1; of those up to one that does not fit."""
     name = candidate.name.casefold()
-    scores = [_score_name(word, name)]
-    for text in candidate.texts:
-        words = text.casefold().replace("_", " ").split()
-        scores += [_IN_TEXT * _score_name(word, each.strip(".,;:!?()'\"")) for each in words]
-    return max(scores)
+    text_words = list(_iter_words(candidate.texts))
+    lowest = 1.0
+    for word in words:
+        scores = [word.score(name)]
+        scores += [_IN_TEXT * word.score(each) for each in text_words]
+        lowest = min(lowest, max(scores))
+        if lowest < _LEAST_SCORE:
+            break
+    return lowest
 
 
-def _score_name(word: str, name: str) -> float:
-    if word == name:
-        return 1.0
-    if len(word) > 1 and word in name:
-        return _INSIDE
-    return max(_compare(word, part) for part in (name, *name.split("_")))
+def _iter_words(texts: Sequence[str]) -> Iterator[str]:
+    for text in texts:
+        for word in text.casefold().replace("_", " ").split():
+            yield word.strip(".,;:!?()'\"")
 
 
-@lru_cache(maxsize=10_000)  # the parts of names come again and again
-def _compare(word: str, part: str) -> float:
-    """How alike two words are, from 0 to 1; 0 where their lengths alone make them too different."""
-    if 2 * min(len(word), len(part)) < _LEAST_SCORE * (len(word) + len(part)):
-        return 0.0
-    return SequenceMatcher(None, word, part).ratio()
+class _Wanted:
+    """A word that is searched for; what it is compared with comes again and again."""
+
+    def __init__(self, word: str) -> None:
+        self._word = word
+        self._matcher = SequenceMatcher(None, b=word)
+        self._scores: dict[str, float] = {}
+        self._likenesses: dict[str, float] = {}
+
+    def score(self, name: str) -> float:
+        """How well a name fits, or another word, from 0 to 1."""
+        score = self._scores.get(name)
+        if score is None:
+            score = self._scores[name] = self._compare_name(name)
+        return score
+
+    def _compare_name(self, name: str) -> float:
+        if self._word == name:
+            return 1.0
+        if len(self._word) > 1 and self._word in name:
+            return _INSIDE
+        return max(self._find_likeness(part) for part in (name, *name.split("_")))
+
+    def _find_likeness(self, part: str) -> float:
+        likeness = self._likenesses.get(part)
+        if likeness is None:
+            likeness = self._likenesses[part] = self._compare(part)
+        return likeness
+
+    def _compare(self, part: str) -> float:
+        """How alike two words are, from 0 to 1; 0 where they are too different to count."""
+        matcher = self._matcher
+        matcher.set_seq1(part)
+        for measure in (matcher.real_quick_ratio, matcher.quick_ratio):  # which are no less
+            if measure() < _LEAST_SCORE:
+                return 0.0
+        return matcher.ratio()
