@@ -12,6 +12,7 @@ from spark_fs.errors import SettingsError
 if TYPE_CHECKING:
     from spark_fs.api.feature_view import FeatureView
     from spark_fs.catalog.store import Catalog
+    from spark_fs.spec.aggregation import AggregationSpec
     from spark_fs.spec.feature_group import GroupSpec
     from spark_fs.spec.feature_view import ViewSpec
     from spark_fs.spec.names import GroupRef
@@ -48,13 +49,13 @@ class ViewRequest(NamedTuple):
 class CatalogState(NamedTuple):
     """All that the catalog says of what a view is served by.
 
-    live_groups: those that may keep its windows online, where it has any.
+    live_groups: those that may keep its windows online, where it has any, as they are declared.
     """
 
     view: ViewSpec
     groups: Mapping[GroupRef, GroupSpec]
     dataset: TrainingDatasetSpec | None
-    live_groups: tuple[GroupRef, ...] = ()
+    live_groups: tuple[tuple[GroupRef, AggregationSpec | None], ...] = ()
 
 
 @dataclass(eq=False)
@@ -91,7 +92,10 @@ def read_catalog_state(
         if is_chosen or (version is None and dataset.state == "finished"):
             datasets.append(dataset)
     groups = catalog.get_groups(view.query.iter_groups())
-    live_groups: tuple[GroupRef, ...] = ()
+    live_groups: list[tuple[GroupRef, AggregationSpec | None]] = []
     if any(query.windows for query in view.query.iter_queries()):
-        live_groups = tuple(group.ref for group in catalog.list_groups() if is_live(group))
-    return CatalogState(view, groups, datasets[0] if len(datasets) == 1 else None, live_groups)
+        for group in catalog.list_groups():
+            if is_live(group):
+                live_groups.append((group.ref, group.aggregation))
+    chosen_dataset = datasets[0] if len(datasets) == 1 else None
+    return CatalogState(view, groups, chosen_dataset, tuple(live_groups))

@@ -235,7 +235,13 @@ def test_a_server_sees_a_group_that_comes_to_keep_windows(tmp_path: Path) -> Non
     before = read_catalog_state(catalog, ViewRequest("live"))
     fs.create_feature_group("habits", aggregation=declare(events), online_enabled=True)
     after = read_catalog_state(catalog, ViewRequest("live"))
-    assert (before.live_groups, [ref.name for ref in after.live_groups]) == ((), ["habits"])
+    assert (before.live_groups, [ref.name for ref, _ in after.live_groups]) == ((), ["habits"])
+    fs.get_feature_group("habits", 1).delete()
+    other = spark_fs.Aggregation(events, [agg.count(over="2h")], by=["card"])
+    fs.create_feature_group("habits", aggregation=other, online_enabled=True)
+    anew = read_catalog_state(catalog, ViewRequest("live"))
+    assert [ref.name for ref, _ in anew.live_groups] == ["habits"]
+    assert anew != after
 
 
 def test_a_key_of_many_events_is_told_for_a_while(

@@ -1,6 +1,7 @@
 """What a sync brings online of events, finished at instants, beside the kernel of windows: to the bit."""
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -179,3 +180,26 @@ def test_events_that_stand_for_others_change_no_window(type_: str, data: st.Data
     thinning = Thinning(plan, 50, kept_events=4, most_events=6, horizons=(3, 1), before=1)
     assert not check(plan, table, thinning, [49, 50, 51])
     check(plan, table, thinning, data.draw(st.lists(st.integers(0, 70), min_size=1, max_size=3)))
+
+
+def test_windows_of_a_group_that_was_made_anew_are_not_read_as_the_old_ones() -> None:
+    """By a process that was made ready before."""
+    old = declare("double", "left")
+    table = to_table("double", [("a", 1, True, 1.0), ("a", 2, False, 2.0)])
+    for other in (declare("double", "left", with_where=False), declare("int", "left")):
+        (stored,) = make_live_rows(table, Thinning(old, 30))[LIVE_COLUMN].to_pylist()
+        assert LiveWindows(old, old.features, False, "g").finish(stored, 5)
+        with pytest.raises(OnlineStoreError, match="the group was made anew"):
+            LiveWindows(other, other.features, False, "g").finish(stored, 5)
+    kinds = [repr(each.where) for each in old.features]
+    moved = replace(
+        old,
+        features=tuple(
+            each
+            for _, each in sorted(
+                zip(kinds, old.features, strict=True), key=lambda pair: pair[0], reverse=True
+            )
+        ),
+    )
+    with pytest.raises(OnlineStoreError, match="the group was made anew"):
+        LiveWindows(moved, old.features, False, "g").finish(stored, 5)

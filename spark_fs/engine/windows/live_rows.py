@@ -78,7 +78,7 @@ def _pack_entity(
     gap_bytes = b"".join(layout.GAP.pack(*to_times(gap, micros)) for gap in gaps)
     packed = [_PartPacker(part, gaps, is_kept).pack() for part in parts]
     count = int(is_kept.sum())
-    header = layout.HEADER.pack(layout.FORMAT, len(gaps), count, since)
+    header = layout.HEADER.pack(layout.FORMAT, len(gaps), count, thinning.fingerprint, since)
     head = header + gap_bytes + times
     places = np.cumsum([0, *map(len, packed)])[:-1] + len(head) + 4 * len(packed)
     return b"".join([head, places.astype("<u4").tobytes(), *packed])

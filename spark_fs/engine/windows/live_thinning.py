@@ -10,7 +10,12 @@ from spark_fs.base.times import DAY_MICROS
 from spark_fs.engine.join.matching import Ints
 from spark_fs.engine.windows.live_series import BucketSeries, Mask
 from spark_fs.online.live.events import Gap
-from spark_fs.online.live.layout import OF_MULTISETS, SINCE_EVER
+from spark_fs.online.live.layout import (
+    OF_MULTISETS,
+    SINCE_EVER,
+    list_series,
+    make_fingerprint,
+)
 from spark_fs.planning.window_plan import WindowPlan
 
 KEPT_EVENTS = 32  # of an entity, the newest ones, whatever their age
@@ -37,6 +42,11 @@ class Thinning:
     most_events: int = MOST_EVENTS
     horizons: tuple[int, ...] = HORIZONS
     before: int = BEFORE
+
+    @cached_property
+    def fingerprint(self) -> int:
+        """That of the series of the aggregation."""
+        return make_fingerprint(list_series(self.plan).values())
 
     @cached_property
     def _offsets(self) -> list[int]:

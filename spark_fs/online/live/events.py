@@ -36,14 +36,15 @@ class Gap(NamedTuple):
 class LiveEvents:
     """The events of one entity.
 
-    since: from when on all are there. micros: when each became known, in order.
+    fingerprint: of the series that they lie in. since: from when on all are there. micros: when
+    each became known, in order.
     """
 
     def __init__(self, stored: bytes) -> None:
         """Read where things lie, and nothing of them."""
-        format_, gap_count, count, self.since = HEADER.unpack_from(stored)
-        if format_ != FORMAT:
-            raise ValueError(format_)
+        if stored[0] != FORMAT:
+            raise ValueError(stored[0])
+        _, gap_count, count, self.fingerprint, self.since = HEADER.unpack_from(stored)
         self.stored = bytes(stored)  # a driver may give a bytearray
         self._view = memoryview(self.stored)
         start = HEADER.size

@@ -11,7 +11,9 @@ the next sync. They are a gap: its events are in the numbers and sums behind it,
 those are kept that functions look at, each with the number of events that it stands for.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+import json
+import zlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
@@ -31,8 +33,9 @@ from spark_fs.spec.window_features import Function
 
 LIVE_COLUMN = "_live"  # no feature begins with an underscore
 TABLE_SUFFIX = "$live"  # no group has a $ in its name
-FORMAT = 1
-HEADER = Struct("<BxHIq")  # the format, how many gaps and events, since when all are there
+FORMAT = 2
+# the format, how many gaps and events, the fingerprint of the series, since when all are there
+HEADER = Struct("<BxHIIq")
 GAP = Struct("<qq")  # no window begins or ends after the first of these instants, up to the last
 # flags, the width of a rank, of a sum and of a square in bytes, the exponent of the unit of sums,
 # how many values there are, and how many of them are distinct
@@ -170,6 +173,16 @@ def _make_series(features: Sequence[BoundFeature]) -> LiveSeries:
         if feature.function in ("last_n", "last_distinct_n"):
             longest_list = max(longest_list, int(feature.argument or 0))
     return LiveSeries(first.column, first.type, first.where, functions, longest_list)
+
+
+def make_fingerprint(all_series: Iterable[LiveSeries]) -> int:
+    """A number by which bytes tell of which series they are: a group may be made anew."""
+    described = []
+    for series in all_series:
+        where = None if series.where is None else series.where.to_json()
+        functions = sorted(series.functions)
+        described.append([series.column, series.type, where, functions, series.longest_list])
+    return zlib.crc32(json.dumps(described, default=str).encode())
 
 
 def make_live_table_name(group: GroupSpec, capabilities: Capabilities) -> str:

@@ -7,7 +7,13 @@ from spark_fs.base.times import from_micros
 from spark_fs.errors import OnlineStoreError
 from spark_fs.online.live.events import LiveEvents, SeriesEvents
 from spark_fs.online.live.functions import FUNCTIONS, OF_EMPTY, Compute, LiveWindow
-from spark_fs.online.live.layout import SINCE_EVER, LiveSeries, get_series_key, list_series
+from spark_fs.online.live.layout import (
+    SINCE_EVER,
+    LiveSeries,
+    get_series_key,
+    list_series,
+    make_fingerprint,
+)
 from spark_fs.planning.window_plan import BoundFeature, WindowPlan
 
 Extent = tuple[int | None, int]  # of a window: its length and its delay
@@ -42,6 +48,7 @@ class LiveWindows:
         series = list_series(stored_plan)
         numbers = {key: number for number, key in enumerate(series)}
         self._series: list[LiveSeries] = list(series.values())
+        self._fingerprint = make_fingerprint(self._series)
         self._is_closed = is_closed
         self._group = group
         self._extents: dict[Extent, str] = {}  # with the name of a feature
@@ -68,7 +75,8 @@ class LiveWindows:
             The value of each feature, in their order.
 
         Raises:
-            OnlineStoreError: A window begins or ends where events were left out.
+            OnlineStoreError: A window begins or ends where events were left out, or what is online
+                is of other windows.
             SchemaError: A sum is too large for its type.
         """
         if stored is None:
@@ -90,12 +98,19 @@ class LiveWindows:
 
     def _open_events(self, stored: bytes) -> LiveEvents:
         try:
-            return LiveEvents(stored)
+            events = LiveEvents(stored)
         except ValueError as error:
             raise OnlineStoreError(
                 f"The windows of feature group {self._group} are online in format {error}, which"
                 " this release does not know: sync it again by sync_online(full=True)."
             ) from None
+        if events.fingerprint != self._fingerprint:
+            raise OnlineStoreError(
+                f"What is online of feature group {self._group} is of other windows than those that"
+                " the view was made ready for: the group was made anew. Call init_serving() again,"
+                " after a sync_online() of the group."
+            )
+        return events
 
     def _find_edges(self, events: LiveEvents, extent: Extent, at: int) -> tuple[int, int]:
         """The positions between which the events of a window are."""
