@@ -49,7 +49,11 @@ class PreparedLookup(Protocol):
             now: The instant (UTC) at which rows past their ttl are not found.
 
         Returns:
-            A row for each entry.
+            A row for each entry; its number and an error where the part of the store fails that the
+            entry lies on.
+
+        Raises:
+            OnlineStoreError: All of what was asked fails.
         """
 
     def warm_up(self) -> None:

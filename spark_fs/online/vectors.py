@@ -174,19 +174,25 @@ class VectorReader:
         allow_missing: bool,
         now: datetime,
     ) -> list[list[Any]]:
-        """Make the vectors of a request; NotFoundError where a row is absent.
+        """Make the vectors of a request.
 
         Args:
             prepared: The entries.
             rows: What ``find_rows`` found for each.
             allow_missing: Whether a group without a row for an entry gives nulls.
             now: The instant (UTC) at which live windows end.
+
+        Raises:
+            NotFoundError: A row is absent.
+            OnlineStoreError: The shard that it lies on failed.
         """
         at = to_micros(now)
         vectors: list[list[Any]] = []
         for keys, passed, row in zip(prepared.keys, prepared.passed, rows, strict=True):
             vector: list[Any] = [None] * len(self.output_names)
             if self._group_lookups:
+                if isinstance(row[1], OnlineStoreError):
+                    raise row[1]
                 self._fill_vector(vector, row[1:], keys, passed, allow_missing, at)
             for name, value in passed.items():
                 vector[self._features[name][0]] = value

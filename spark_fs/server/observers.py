@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
-from queue import Empty, Full, Queue
+from queue import Full, Queue
 from threading import Lock, Thread
 from typing import Any, Protocol
 
 LOGGER = logging.getLogger("spark_fs.serve")
 _MAX_WAITING = 10_000  # answers that observers were not told of yet
+_MAX_WAITING_VALUES = 2_000_000  # in their vectors, which are 100 MB or so
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,11 @@ class ServedVectors:
     instant: datetime
     request_id: str
     transformed: bool = True
+
+    @property
+    def value_count(self) -> int:
+        """How many values its vectors hold."""
+        return sum(map(len, self.vectors))
 
 
 class Observer(Protocol):
@@ -66,8 +71,8 @@ class Observer(Protocol):
 class Observers:
     """Tells observers what was served, one answer after the other, by one thread.
 
-    Where more than so many answers wait, the next ones are dropped and counted; an observer that
-    fails is named in the log, and told of the next answer all the same.
+    Where more than so many answers or values wait, the next ones are dropped and counted; an
+    observer that fails is named in the log, and told of the next answer all the same.
 
     Args:
         count_dropped: called for each answer that is dropped.
@@ -77,17 +82,29 @@ class Observers:
         self.observers: list[Observer] = []
         self._count_dropped = count_dropped
         self._waiting: Queue[ServedVectors] = Queue(_MAX_WAITING)
-        self._start_lock = Lock()
+        self._waiting_values = 0
+        self._lock = Lock()
         self._thread: Thread | None = None
 
     def tell(self, served: ServedVectors) -> None:
         """Let the observers know of an answer, soon; it waits for nothing."""
         if self._thread is None:
             self._start_thread()
-        try:
-            self._waiting.put_nowait(served)
-        except Full:
+        if not self._add(served):
             self._count_dropped()
+
+    def _add(self, served: ServedVectors) -> bool:
+        """Whether there is room for an answer; one that is larger than all of it waits alone."""
+        values = served.value_count
+        with self._lock:
+            if self._waiting_values and self._waiting_values + values > _MAX_WAITING_VALUES:
+                return False
+            try:
+                self._waiting.put_nowait(served)
+            except Full:
+                return False
+            self._waiting_values += values
+            return True
 
     def finish(self) -> None:
         """Wait until the observers were told of all that waits."""
@@ -95,18 +112,19 @@ class Observers:
             self._waiting.join()
 
     def _start_thread(self) -> None:
-        with self._start_lock:
+        with self._lock:
             if self._thread is None:
                 self._thread = Thread(target=self._tell_all, name="spark_fs-observers", daemon=True)
                 self._thread.start()
 
     def _tell_all(self) -> None:
         while True:
-            with suppress(Empty):
-                served = self._waiting.get()
-                for observer in tuple(self.observers):
-                    _tell_observer(observer, served)
-                self._waiting.task_done()
+            served = self._waiting.get()
+            for observer in tuple(self.observers):
+                _tell_observer(observer, served)
+            with self._lock:
+                self._waiting_values -= served.value_count
+            self._waiting.task_done()
 
 
 def _tell_observer(observer: Observer, served: ServedVectors) -> None:

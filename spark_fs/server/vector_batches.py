@@ -22,6 +22,7 @@ R = TypeVar("R")
 # take the interpreter from each other.
 _MAX_LOOKUPS = 2
 _MAX_ENTRIES = 500  # of one look-up, so that no request waits for long rows of others
+_MAX_ROUNDS = 20  # look-ups of one view after which others may have the thread
 _THREADS = 32
 
 
@@ -111,10 +112,12 @@ class VectorBatches(Generic[R]):
             self._pool.submit(self._run_lookups, queue)
         return await future
 
-    @staticmethod
-    def _run_lookups(queue: ViewQueue[R]) -> None:
-        """Answer what waits until nothing does."""
-        while batch := queue.take_batch():
+    def _run_lookups(self, queue: ViewQueue[R]) -> None:
+        """Answer what waits until nothing does; now and then let another view have the thread."""
+        for _ in range(_MAX_ROUNDS):
+            batch = queue.take_batch()
+            if not batch:
+                return
             try:
                 answers = queue.answer_batch(batch)
                 error = None
@@ -122,6 +125,7 @@ class VectorBatches(Generic[R]):
                 answers = ()
                 error = failure
             _deliver_answers(batch, answers, error)
+        self._pool.submit(self._run_lookups, queue)
 
 
 def _deliver_answers(

@@ -20,6 +20,7 @@ from tables import HERE, THERE, clicks, rows, sync, table_of
 
 import spark_fs
 from spark_fs.api.feature_store import FeatureStore
+from spark_fs.base.given_values import VectorRequest
 from spark_fs.errors import (
     ConflictError,
     NotFoundError,
@@ -430,6 +431,31 @@ def test_keys_of_other_shards_are_served_while_one_is_down(tmp_path: Path) -> No
                 assert view.get_feature_vector({"k": key}) == [key]
         with pytest.raises(OnlineStoreError, match=r"^Shard 2 of 3"):
             view.get_feature_vectors([{"k": key} for key in range(30)])
+
+
+@pytest.mark.parametrize("keys", ["one", "two"])
+def test_requests_that_share_a_look_up_fail_alone_where_a_shard_is_down(
+    tmp_path: Path, keys: str
+) -> None:
+    """As a server asks for those that came at the same time."""
+    with online_store("sqlite" + SHARDS, tmp_path) as fs:
+        columns = {"k": "bigint", "v": "int"}
+        things = loaded(fs, "things", columns, [{"k": k, "v": k + 1} for k in range(30)])
+        query = things.select(["v"])
+        if keys == "two":  # the second group is found by a column of the first
+            others = loaded(fs, "others", {"v": "int", "w": "int"}, [{"v": 1, "w": 9}], ["v"])
+            query = query.join(others.select(["w"]), on=["v"])
+        state = fs.create_feature_view("things", query)._get_serving_state()
+        (tmp_path / "shard_1.db").unlink()
+        requests = [VectorRequest([{"k": key}], [{}], True) for key in range(30)]
+        for key, answer in enumerate(state.read_requests(requests, NOON)):
+            asked = [key] if keys == "one" else [key, key + 1]
+            lies_on = {choose_shard([value], 3) for value in asked}
+            if 1 in lies_on:
+                assert isinstance(answer, OnlineStoreError), key
+                assert str(answer).startswith("Shard 2 of 3")
+            else:
+                assert answer[0][0] == key + 1
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,7 @@ from spark_fs.api.feature_store import FeatureStore
 from spark_fs.api.serving import ServedViews
 from spark_fs.base import json_values
 from spark_fs.errors import OnlineStoreError, SettingsError
+from spark_fs.server import observers
 from spark_fs.server.access_log import AccessLog, open_log
 from spark_fs.server.guard import Limits
 from spark_fs.server.traces import RequestTraces
@@ -371,6 +372,28 @@ def test_observers_are_told_of_what_was_served(fs: FeatureStore) -> None:
     assert (entries, passed) == ([{"shop": "b"}], [{"n": 9}])
     assert vectors == [[4.5, float("inf")]]
     assert before <= instant <= datetime.now(UTC)
+
+
+def test_slow_observers_keep_no_more_than_so_many_values(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of answers of a thousand vectors, ten thousand would be many gigabytes."""
+    monkeypatch.setattr(observers, "_MAX_WAITING_VALUES", 10)
+    goes_on, told, dropped = threading.Event(), [], []
+    found = observers.Observers(lambda: dropped.append(1))
+
+    def note(*served_vectors: Any) -> None:
+        assert goes_on.wait(20)
+        told.append(len(served_vectors[5]))
+
+    found.observers.append(note)
+    for sizes in ((8, 1), (4, 3, 1)):
+        goes_on.clear()
+        for size in sizes:
+            vectors = [[0, 0]] * size
+            found.tell(observers.ServedVectors("v", 1, None, (), (), vectors, NOON, "r"))
+        goes_on.set()
+        found.finish()
+    assert told == [8, 4, 1]
+    assert len(dropped) == 2
 
 
 def test_a_line_is_logged_of_each_request_without_keys_and_values(fs: FeatureStore) -> None:

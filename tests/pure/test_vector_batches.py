@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from spark_fs.server import vector_batches
 from spark_fs.server.vector_batches import VectorBatches, ViewQueue, Waiting
 
 
@@ -148,3 +149,31 @@ def test_an_event_loop_that_has_ended_holds_up_no_other() -> None:
     asyncio.run(give_up())
     lookups.gate.set()
     assert asyncio.run(ask()) == 70
+
+
+def test_a_view_that_is_asked_without_end_lets_others_have_its_thread(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(vector_batches, "_THREADS", 1)
+    asked: list[int] = []
+    other_is_answered = threading.Event()
+
+    def answer_and_ask_again(batch: Sequence[Waiting[int]]) -> list[int]:
+        asked.append(1)
+        if not other_is_answered.is_set() and len(asked) < 5_000:
+            busy.add_request(batch[0], max_lookups=1)
+        return [0]
+
+    def answer_other(_: Sequence[Waiting[int]]) -> list[int]:
+        other_is_answered.set()
+        return [1]
+
+    busy, other = ViewQueue(answer_and_ask_again), ViewQueue(answer_other)
+
+    async def ask() -> list[Any]:
+        batches: VectorBatches[int] = VectorBatches(max_lookups=1)
+        calls = [batches.answer(queue, 0, 1, alone=False) for queue in (busy, other)]
+        return await asyncio.gather(*calls)
+
+    assert asyncio.run(ask()) == [0, 1]
+    assert len(asked) < 5_000

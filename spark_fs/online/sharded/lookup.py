@@ -2,7 +2,8 @@
 
 In a round, every shard that may have a row of an entry is asked once, all at the same time, by one
 statement over all groups. A group that is found by a column of another group's row is asked in a
-later round, where the entry does not give that key itself.
+later round, where the entry does not give that key itself. Where a shard fails, so do the entries
+that have a row there, and no others.
 """
 
 from collections import defaultdict
@@ -13,6 +14,7 @@ from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
+from spark_fs.errors import OnlineStoreError
 from spark_fs.online.sharded.key_hash import choose_shard
 from spark_fs.online.sharded.lookup_plan import SourceKey, build_plan
 from spark_fs.online.sharded.shard_calls import ShardCalls
@@ -29,13 +31,14 @@ class _EntryRows:
     """One entry while its rows are looked up.
 
     rows: of each source, None as long as it was not looked for. waiting: the keys that are still to
-    be looked for.
+    be looked for. failure: of a shard that was asked for one.
     """
 
     number: int
     key_values: Sequence[Any]
     rows: list[SourceRow | None]
     waiting: list[SourceKey]
+    failure: OnlineStoreError | None = None
 
 
 @dataclass
@@ -115,11 +118,15 @@ class ShardedLookup:
             shard: partial(self._lookups[shard], slots, now)
             for shard, slots in slots_by_shard.items()
         }
-        for shard, answers in self._calls.call_shards(calls).items():
+        answers_by_shard, failures = self._calls.try_shards(calls)
+        for shard, answers in answers_by_shard.items():
             numbers = numbers_by_shard[shard]
             for position, *columns in answers:
                 number = numbers[position]
                 rows[number] = (number, *columns)
+        for shard, failure in failures.items():
+            for number in numbers_by_shard[shard]:
+                rows[number] = (number, failure)
         return rows
 
     def _build_requests(self, waiting: Sequence[_EntryRows]) -> dict[int, _ShardRequest]:
@@ -159,7 +166,12 @@ class ShardedLookup:
             shard: partial(self._lookups[shard], request.entries, now)
             for shard, request in requests.items()
         }
-        for shard, answers in self._calls.call_shards(calls).items():
+        answers_by_shard, failures = self._calls.try_shards(calls)
+        for shard, failure in failures.items():
+            for entry, _ in requests[shard].takers:
+                entry.failure = failure
+                entry.waiting = []
+        for shard, answers in answers_by_shard.items():
             takers = requests[shard].takers
             for number, *columns in answers:
                 entry, keys = takers[number]
@@ -168,6 +180,8 @@ class ShardedLookup:
                         entry.rows[position] = self._plan.cut_row(position, columns)
 
     def _build_row(self, entry: _EntryRows) -> SourceRow:
+        if entry.failure is not None:
+            return (entry.number, entry.failure)
         row = [entry.number]
         for source, source_row in zip(self._sources, entry.rows, strict=True):
             assert source_row is not None

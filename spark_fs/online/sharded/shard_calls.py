@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from typing import TypeVar
 
 from spark_fs.errors import OnlineStoreError
@@ -79,6 +80,34 @@ class ShardCalls:
         for number, future in futures.items():
             results[number] = future.result()
         return results
+
+    def try_shards(
+        self, calls: Mapping[int, Callable[[], T]]
+    ) -> tuple[dict[int, T], dict[int, OnlineStoreError]]:
+        """Make a call to each of some shards, of which some may fail.
+
+        Args:
+            calls: By the number of a shard, from 0.
+
+        Returns:
+            What each returned, and the errors of those that failed; all have ended.
+
+        Raises:
+            OnlineStoreError: One alone was called, and failed.
+        """
+        if len(calls) == 1:
+            return self.call_shards(calls), {}
+        results: dict[int, T] = {}
+        failures: dict[int, OnlineStoreError] = {}
+
+        def call_one(number: int) -> None:
+            try:
+                results[number] = self._call_shard(number, calls[number])
+            except OnlineStoreError as error:
+                failures[number] = error
+
+        self.call_shards({number: partial(call_one, number) for number in calls})
+        return results, failures
 
     def _call_shard(self, number: int, call: Callable[[], T]) -> T:
         try:  # what ``name_shard`` does, without a generator for each look-up
