@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from spark_fs.errors import SparkFSError
 from spark_fs.report import facts
 
 if TYPE_CHECKING:
@@ -36,7 +37,10 @@ def build_null_trend(folder: str) -> dict[str, Any]:
     points = []
     for commit in statistics_files.list_commits(folder)[-_SHOWN_STATISTICS:]:
         name = statistics_files.format_commit_name(commit)
-        statistics = statistics_files.load_statistics(folder, name, correlations=False)
+        try:
+            statistics = statistics_files.load_statistics(folder, name, correlations=False)
+        except SparkFSError:  # of one commit, and the page is about all
+            continue
         if statistics:
             points.append({"name": f"commit {commit}", "value": _compute_null_share(statistics)})
     title = "Share of nulls among all values, by commit"

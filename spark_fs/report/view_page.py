@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from spark_fs.errors import SparkFSError
 from spark_fs.online.entry_keys import list_key_types
 from spark_fs.planning.sql_text import to_sql
 from spark_fs.report import facts, lineage
@@ -122,7 +123,10 @@ def _load_figures(stores: ProjectStores, node: PlanNode) -> dict[str, FeatureSta
     if node.windows or node.group.source:
         return {}
     folder = get_statistics_folder(stores.find_table(node.group))
-    statistics = load_commit_statistics(folder, None, correlations=False)
+    try:
+        statistics = load_commit_statistics(folder, None, correlations=False)
+    except SparkFSError:  # of one group, and the page is about a view
+        return {}
     described = statistics.feature_descriptive_statistics if statistics else ()
     return {feature.feature_name: feature for feature in described}
 

@@ -190,6 +190,21 @@ def test_a_view_says_where_each_feature_comes_from_and_how_to_use_it(port: int) 
     assert links == ["/view/fraud/1/training-dataset/1", "/view/fraud/1/training-dataset/2"]
 
 
+def test_damaged_statistics_cost_their_own_figures_alone(tmp_path: Path) -> None:
+    unpack(ROOT / "tests" / "releases" / "0.1.0.zip", tmp_path)
+    (folder,) = tmp_path.glob("**/payments_1_statistics")
+    commits = sorted(folder.glob("0*.arrow"))
+    commits[0].write_bytes(b"no statistics")
+    fs = spark_fs.login({"home": tmp_path}).get_feature_store()
+    with served(build_explorer_app(fs)) as port:
+        points = read_data(port, "/group/payments/1")[0]["nulls_over_time"]["points"]
+        assert len(points) == len(commits) - 1
+        commits[-1].write_bytes(b"no statistics")
+        rows = {row["name"]: row for row in read_data(port, "/view/fraud/1")[0]["features"]}
+        assert rows["amount"]["from"]["text"] == "payments"
+        assert "histogram" not in rows["amount"]
+
+
 def test_a_feature_says_who_reads_it(port: int) -> None:
     data, _ = read_data(port, "/group/payments/1")
     readers = {row["name"]: [link["text"] for link in row["used_by"]] for row in data["features"]}

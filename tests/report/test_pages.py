@@ -292,6 +292,12 @@ def test_what_a_user_wrote_is_shown_as_it_is(page: Any, served: str) -> None:
     assert re.search(r"and \w+: -?\d", page.locator("#correlations .count").inner_text())
 
 
+def test_an_address_that_was_cut_off_stops_nothing(page: Any, served: str) -> None:
+    page.goto(f"{served}group/wide/1#features=%")
+    assert "page 1 of 3" in page.locator("#features .count").inner_text()
+    assert page.locator("#commits tbody tr").count()
+
+
 def test_an_address_opens_a_feature_and_the_search_leads_to_one(page: Any, served: str) -> None:
     page.goto(f"{served}group/wide/1#features=f077")
     assert page.locator("#features button[aria-expanded=true]").inner_text() == "f077"
