@@ -31,16 +31,13 @@ _MAX_RETRIES = 10
 class AlertTarget:
     """A receiver of alerts, whose variables are filled in.
 
-    id: a digest of the URL, by which is kept what it was told. host: where it is, to be shown.
+    id: a digest of what tells it from others, by which is kept what it was told. host: where it is,
+    to be shown.
     """
 
     url: str = field(repr=False)
     headers: Mapping[str, str] = field(repr=False)
-
-    @property
-    def id(self) -> str:
-        """A digest of the URL, which tells nothing of it."""
-        return hashlib.sha256(self.url.encode()).hexdigest()[:32]
+    id: str
 
     @property
     def host(self) -> str:
@@ -113,7 +110,15 @@ class AlertRule:
         headers = {name: _fill_in(f"header {name}", text) for name, text in self.headers.items()}
         parts = urlsplit(url)
         register_secrets(url, parts.path.strip("/"), parts.query, *headers.values())
-        return AlertTarget(url, headers)
+        return AlertTarget(url, headers, self._make_id(url))
+
+    def _make_id(self, url: str) -> str:
+        """A digest of the URL and, where there are any, of the headers as the file has them.
+
+        Two receivers may have one URL, and a new value of a variable makes no other receiver.
+        """
+        named = f"{url} {sorted(self.headers.items())}" if self.headers else url
+        return hashlib.sha256(named.encode()).hexdigest()[:32]
 
 
 def get_kind(subject: str, state: str) -> str:
@@ -168,6 +173,7 @@ def _fill_in(what: str, text: str) -> str:
                 f"The {what} of alerts names the variable {name}, which is not set: set it where"
                 " the pipeline runs, or leave the alert out of the file."
             )
+        register_secrets(os.environ[name])
     return _VARIABLE.sub(lambda match: os.environ[match[1]], text)
 
 

@@ -20,6 +20,7 @@ from spark_fs.errors import SettingsError
 from spark_fs.pipelines import Pipeline, run, webhook
 from spark_fs.pipelines.alerts import AlertSender
 from spark_fs.pipelines.logs import LOGGER
+from spark_fs.redact import redact_secrets
 from spark_fs.spec.pipeline_alert import Problem
 from spark_fs.spec.pipeline_run import PipelineRun, StepRecord
 
@@ -255,6 +256,24 @@ def test_each_receiver_is_told_of_what_it_asked_for(catalog: Catalog, receiver: 
         report(catalog, pipeline, "finished")
     assert receiver.told == [("problem", "verify"), ("recovered", "verify")]
     assert other.told == [("problem", "verify"), ("problem", "verify"), ("recovered", "verify")]
+
+
+def test_two_receivers_may_have_one_url(
+    catalog: Catalog, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    headers = [{"Authorization": text} for text in ("Key ${TEAM_A}", "Key ${TEAM_B}")]
+    alerts = [{"webhook": receiver.url, "headers": each} for each in headers]
+    pipeline = Pipeline.of({**LEAST, "alerts": alerts})
+    monkeypatch.setenv("TEAM_A", "a0SECRET1")
+    monkeypatch.setenv("TEAM_B", "b0SECRET2")
+    assert report(catalog, pipeline, "differs", CARDS) == {"alerts_sent": 2}
+    keys = [each["Authorization"] for each in receiver.headers]
+    assert keys == ["Key a0SECRET1", "Key b0SECRET2"]
+    monkeypatch.setenv("TEAM_A", "a0SECRET3")  # a new key makes no other receiver
+    assert report(catalog, pipeline, "differs", CARDS) == {}
+    assert redact_secrets("a0SECRET3 alone") == "*** alone"
+    assert report(catalog, pipeline, "finished") == {"alerts_sent": 2}
+    assert catalog.list_alerts() == []
 
 
 def test_open_alerts_are_kept_without_the_url(catalog: Catalog, receiver: Receiver) -> None:
