@@ -192,6 +192,8 @@ class _RunExecutor:
                 if not error.retryable or attempt == self.pipeline.retries:
                     raise
                 context.notify(f"tried again, since {error}", {"attempt": attempt + 1})
+                context.problems = []  # the next attempt looks at every group again
+                context.ok = True
                 time.sleep(self.pipeline.pause)
 
     def _save_step(self, record: StepRecord, context: RunContext) -> None:

@@ -154,6 +154,7 @@ def _check_builder(pipeline: Pipeline, group: FeatureGroup, build: Builder | Non
 def incremental(context: RunContext, _options: Mapping[str, Any]) -> None:
     """Bring each group from its watermark to ``until``, then declare the views.
 
+    Views wait for the run in which every group has columns.
     A group without a watermark is backfilled from the pipeline's start.
     """
     for group, build in context.builders.items():
@@ -164,8 +165,9 @@ def incremental(context: RunContext, _options: Mapping[str, Any]) -> None:
         lateness = context.pipeline.lateness
         for job in group.run_incremental(build, context.until, every, lateness):
             context.record_job(group, job)
-    for declare_view in context.view_declarations:
-        declare_view(context.fs)
+    if all(group.schema for group in context.groups):
+        for declare_view in context.view_declarations:
+            declare_view(context.fs)
 
 
 def _backfill_group(context: RunContext, group: FeatureGroup, build: Builder | None) -> None:

@@ -16,10 +16,11 @@ from releases.unpack import unpack
 import spark_fs
 from spark_fs import cli
 from spark_fs.catalog.store import Catalog
-from spark_fs.errors import SettingsError
+from spark_fs.errors import OnlineStoreError, SettingsError
 from spark_fs.pipelines import Pipeline, run, webhook
 from spark_fs.pipelines.alerts import AlertSender
 from spark_fs.pipelines.logs import LOGGER
+from spark_fs.pipelines.step_functions import STEPS, RunContext
 from spark_fs.redact import redact_secrets
 from spark_fs.spec.pipeline_alert import Problem
 from spark_fs.spec.pipeline_run import PipelineRun, StepRecord
@@ -405,6 +406,22 @@ def test_a_freshness_bound_that_is_exceeded_is_told(
     fresh = run(fs, watching(receiver.url, max={"cards": "6h"}), until)
     assert (fresh.state, fresh.steps[0].counts["alerts_sent"]) == ("finished", 1)
     assert receiver.told == [("problem", "freshness"), ("recovered", "freshness")]
+
+
+def test_what_an_attempt_found_is_not_what_the_next_one_finds(
+    fs: spark_fs.FeatureStore, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    attempts = []
+
+    def find(context: RunContext, _options: Any) -> None:
+        attempts.append(context)
+        if len(attempts) == 1:
+            context.report_line("3 keys differ", context.groups[0], {"differing": 3}, ok=False)
+            raise OnlineStoreError("the database is restarted")
+
+    monkeypatch.setitem(STEPS, "freshness", find)  # type: ignore[arg-type] # it is a dict
+    done = run(fs, replace(watching(receiver.url), retries=1, pause=0.0), "2024-01-21T05:00")
+    assert (len(attempts), done.state, receiver.bodies) == (2, "finished", [])
 
 
 def test_a_bound_of_no_group_is_named(fs: spark_fs.FeatureStore, receiver: Receiver) -> None:
