@@ -203,3 +203,5 @@ def test_windows_of_a_group_that_was_made_anew_are_not_read_as_the_old_ones() ->
     )
     with pytest.raises(OnlineStoreError, match="the group was made anew"):
         LiveWindows(moved, old.features, False, "g").finish(stored, 5)
+    with pytest.raises(OnlineStoreError, match=r"in format 9, .*sync_online\(full=True\)"):
+        LiveWindows(old, old.features, False, "g").finish(b"\t" + stored[1:], 5)
