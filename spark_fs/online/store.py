@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
-from spark_fs.errors import OnlineRefusedError
+from spark_fs.errors import OnlineRefusedError, OnlineStoreError
 from spark_fs.online.column_storage import Capabilities
 from spark_fs.online.table_layout import OnlineTable
 
@@ -31,6 +31,10 @@ class LookupSource:
     table: OnlineTable
     columns: tuple[str, ...]
     keys: Mapping[str, tuple[KeyChoice, ...]]
+
+
+class LackingTableError(OnlineStoreError):
+    """A server answers, and lacks a table or a column; it may have all of another look-up."""
 
 
 class PreparedLookup(Protocol):

@@ -74,14 +74,16 @@ class WorkerSupervisor:
         before = {each: signal.signal(each, self._note) for each in (signal.SIGTERM, signal.SIGINT)}
         try:
             with tempfile.TemporaryDirectory(prefix="spark_fs-metrics-") as folder:
-                self._start_all(listeners, folder)
-                if not self._signal:
-                    print(announcement.format(url=url), file=sys.stderr, flush=True)
-                self._watch(listeners, folder)
-                # What comes while the last worker ends must not wait at a socket that is held here.
-                for listener in listeners:
-                    listener.close()
-                self._end_all()
+                try:
+                    self._start_all(listeners, folder)
+                    if not self._signal:
+                        print(announcement.format(url=url), file=sys.stderr, flush=True)
+                    self._watch(listeners, folder)
+                finally:
+                    # What comes while the last worker ends must not wait at a socket held here.
+                    for listener in listeners:
+                        listener.close()
+                    self._end_all()
         finally:
             for each, handler in before.items():
                 signal.signal(each, handler)
@@ -99,7 +101,6 @@ class WorkerSupervisor:
             for worker in self._workers.values():
                 if worker.process.exitcode is not None and not worker.is_ready:
                     code = worker.process.exitcode
-                    self._end_all()
                     raise SetupError(
                         f"A worker ended with code {code} before it was ready: its messages are"
                         " above."

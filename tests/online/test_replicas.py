@@ -94,6 +94,26 @@ def test_a_replica_that_fails_is_left_out_for_a_while(
     assert value_of(fs.get_feature_view("clicks", 1)) == 2
 
 
+def test_a_replica_that_lacks_one_table_answers_for_the_others(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A group that was created and not synced yet takes no other off the replicas."""
+    fs = open_store(tmp_path, "a.db")
+    view = fill(fs, tmp_path)
+    copy_rows(tmp_path, "a.db")
+    write_newer(tmp_path, 2)
+    features = [spark_fs.Feature("k", "bigint"), spark_fs.Feature("v", "bigint")]
+    group = fs.create_feature_group(
+        "new", primary_key=["k"], online_enabled=True, features=features
+    )
+    new = fs.create_feature_view("new", group.select(["v"]))
+    for _ in range(3):
+        with pytest.raises(OnlineStoreError, match=r"primary.db lacks a table"):
+            value_of(new)
+        assert value_of(view) == 1  # of the replica
+    assert caplog.text.count("A replica is not asked for 5 s: The online store") == 1
+
+
 def test_where_no_replica_answers_the_primary_does_or_it_is_an_error(tmp_path: Path) -> None:
     fs = open_store(tmp_path, "a.db", "b.db")
     assert value_of(fill(fs, tmp_path)) == 1

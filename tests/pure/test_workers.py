@@ -19,7 +19,9 @@ import pytest
 
 from spark_fs.errors import SettingsError
 from spark_fs.server.access import check_exposed
+from spark_fs.server.serving import ServeOptions
 from spark_fs.server.tls import read_tls_files
+from spark_fs.server.workers import WorkerSupervisor
 
 from serving import ask, filled, store
 
@@ -166,6 +168,25 @@ def test_a_worker_that_cannot_begin_ends_all(home: Path) -> None:
 
 
 @pytest.mark.slow
+def test_workers_end_where_who_watches_them_fails(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where the machine has no process left for one that is begun anew."""
+    monkeypatch.setenv("SPARK_FS_HOME", str(home))
+    supervisor = WorkerSupervisor(ServeOptions(port=0, workers=2))
+    processes = []
+
+    def fail(*_: object) -> None:
+        processes.extend(worker.process for worker in supervisor._workers.values())
+        raise BlockingIOError("Resource temporarily unavailable")
+
+    monkeypatch.setattr(supervisor, "_watch", fail)
+    with pytest.raises(BlockingIOError):
+        supervisor.run("{url}")
+    assert len(processes) == 2
+    assert all(process.exitcode is not None for process in processes)
+
+
 def test_workers_end_with_who_began_them(home: Path) -> None:
     served = Served(home, ["--workers", "2", "--drain", "0"])
     assert served.port

@@ -22,6 +22,7 @@ from spark_fs.online.mysql.types import find_storage
 from spark_fs.online.mysql.url_options import parse_url_options
 from spark_fs.online.store import (
     HEARTBEAT,
+    LackingTableError,
     LookupRows,
     LookupSource,
     PreparedLookup,
@@ -248,7 +249,7 @@ class MySQLStore:
 
     def _translate_error(self, code: int | None, message: str) -> OnlineStoreError:
         if code in _LACKING_CODES:
-            return OnlineStoreError(
+            return LackingTableError(
                 f"The online store {self.address} lacks a {_LACKING_CODES[code]} ({message}): run"
                 " sync_online for its group first."
             )

@@ -1,5 +1,7 @@
 """The online store that is written to a primary and read from its replicas."""
 
+import logging
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -11,8 +13,9 @@ from typing import Any, ClassVar
 from spark_fs.errors import OnlineStoreError
 from spark_fs.online.column_storage import Capabilities
 from spark_fs.online.replicated.rules import ReadRules
-from spark_fs.online.replicated.watched_replica import WatchedReplica
+from spark_fs.online.replicated.watched_replica import WatchedReplica, choose_pause
 from spark_fs.online.store import (
+    LackingTableError,
     LookupRows,
     LookupSource,
     OnlineStore,
@@ -22,12 +25,15 @@ from spark_fs.online.store import (
 )
 from spark_fs.online.table_layout import OnlineTable
 
+_LOG = logging.getLogger(__name__)
+
 
 class ReplicatedStore:
     """A primary and its replicas, which answer in turn.
 
-    One that fails is left out for some seconds, and the next one is asked. Where none may or can
-    answer, the primary does, or it is an error, as the rules say.
+    One that fails is left out for some seconds, and the next one is asked; one that lacks a table,
+    as of a group whose first sync has not come to it yet, is left out for look-ups of that alone.
+    Where none may or can answer, the primary does, or it is an error, as the rules say.
     """
 
     scheme: ClassVar[str] = "replicated"
@@ -61,7 +67,12 @@ class ReplicatedStore:
         """Prepare a look-up on every server."""
         return _ReplicatedLookup(
             self,
-            [replica.store.prepare_lookup(sources, key_types) for replica in self.replicas],
+            [
+                _ReplicaLookup(
+                    replica.store.prepare_lookup(sources, key_types), self.rules.falls_back
+                )
+                for replica in self.replicas
+            ],
             self.primary.prepare_lookup(sources, key_types),
             self.rules.max_age,
         )
@@ -103,6 +114,8 @@ class ReplicatedStore:
                     reasons.append(_describe_age(replica, max_age))
                     continue
                 return replica_calls[number]()
+            except LackingTableError as error:  # it may have those of other look-ups
+                reasons.append(str(error))
             except OnlineStoreError as error:
                 replica.pause(error, time.monotonic() - began)
                 reasons.append(str(error))
@@ -154,13 +167,48 @@ def _describe_age(replica: WatchedReplica, max_age: float) -> str:
     )
 
 
+class _ReplicaLookup:
+    """A look-up that was prepared on one replica.
+
+    Where the replica lacks a table of it, it is not asked again for some seconds.
+
+    Args:
+        lookup: Of the replica.
+        may_wait: Whether another server answers meanwhile.
+    """
+
+    def __init__(self, lookup: PreparedLookup, may_wait: bool) -> None:
+        self._lookup = lookup
+        self._may_wait = may_wait
+        self._lacking = ""  # what it said
+        self._asked_again_at = -math.inf
+
+    def warm_up(self) -> None:
+        """Make a connection and its statements."""
+        self._lookup.warm_up()
+
+    def __call__(self, entries: Sequence[Sequence[Any]], now: datetime) -> LookupRows:
+        """The rows of entries; LackingTableError where it lacks a table, or did a moment ago."""
+        if time.monotonic() < self._asked_again_at:
+            raise LackingTableError(self._lacking)
+        try:
+            return self._lookup(entries, now)
+        except LackingTableError as error:
+            if self._may_wait:
+                pause_seconds = choose_pause(0.0)
+                self._lacking = str(error)
+                self._asked_again_at = time.monotonic() + pause_seconds
+                _LOG.warning("A replica is not asked for %.0f s: %s", pause_seconds, error)
+            raise
+
+
 class _ReplicatedLookup:
     """A look-up that was prepared on every server."""
 
     def __init__(
         self,
         store: ReplicatedStore,
-        replica_lookups: Sequence[PreparedLookup],
+        replica_lookups: Sequence[_ReplicaLookup],
         primary_lookup: PreparedLookup,
         max_age: float | None,
     ) -> None:

@@ -53,7 +53,7 @@ class WatchedReplica:
             error: The failure.
             seconds_lost: What it took.
         """
-        pause_seconds = _choose_pause(seconds_lost)
+        pause_seconds = choose_pause(seconds_lost)
         self._paused_until = time.monotonic() + pause_seconds
         _LOG.warning("A replica is not asked for %.0f s: %s", pause_seconds, error)
 
@@ -122,11 +122,12 @@ class WatchedReplica:
             return self._primary.read_sync_states()
         except OnlineStoreError:
             failed_at = time.monotonic()
-            self._primary_paused_until = failed_at + _choose_pause(failed_at - began)
+            self._primary_paused_until = failed_at + choose_pause(failed_at - began)
             return None
 
 
-def _choose_pause(seconds_lost: float) -> float:
+def choose_pause(seconds_lost: float) -> float:
+    """For how many seconds a server is not asked after a failure that took so many."""
     return max(_PAUSE_SECONDS, _PAUSE_FACTOR * seconds_lost)
 
 

@@ -20,6 +20,7 @@ from spark_fs.online.sqlite.types import find_storage
 from spark_fs.online.statements import ORIGIN_TABLE, SYNC_STATE_TABLE, LookupQuery, SqlDialect
 from spark_fs.online.store import (
     HEARTBEAT,
+    LackingTableError,
     LookupRows,
     LookupSource,
     PreparedLookup,
@@ -301,9 +302,8 @@ def write_sync_state(
 
 def read_origin(connection: sqlite3.Connection, table_name: str) -> TableOrigin | None:
     """The Delta table that a table is made from; None where that is not known."""
-    row = connection.execute(
-        f"SELECT id, place FROM {ORIGIN_TABLE} WHERE name = ?", (table_name,)
-    ).fetchone()
+    query = f"SELECT id, place FROM {ORIGIN_TABLE} WHERE name = ?"
+    row = connection.execute(query, (table_name,)).fetchone()
     return TableOrigin(*row) if row else None
 
 
@@ -343,7 +343,7 @@ def add_missing_columns(connection: sqlite3.Connection, table: OnlineTable) -> N
 def translate_error(path: str, error: sqlite3.Error) -> OnlineStoreError:
     """SQLite's error as ours; what is absent it tells by its text alone."""
     if "no such table" in str(error) or "no such column" in str(error):
-        return OnlineStoreError(
+        return LackingTableError(
             f"The online store {path} lacks a table or a column ({error}): run sync_online for its"
             " group first."
         )
