@@ -12,7 +12,7 @@ import sys
 from datetime import UTC, datetime
 from queue import SimpleQueue
 from threading import Thread
-from typing import TextIO
+from typing import Any, TextIO
 
 from spark_fs.errors import SettingsError
 from spark_fs.server.watchers import RequestEnd, RequestWatcher
@@ -30,7 +30,7 @@ class AccessLog(RequestWatcher):
 
     def __init__(self, out: TextIO | None = None) -> None:
         self._out = out or sys.stdout
-        self._lines: SimpleQueue[RequestEnd] = SimpleQueue()
+        self._lines: SimpleQueue[dict[str, Any]] = SimpleQueue()
         self._dropped = 0
         Thread(target=self._write_lines, name="spark_fs-access-log", daemon=True).start()
 
@@ -39,13 +39,14 @@ class AccessLog(RequestWatcher):
         if self._lines.qsize() >= _MAX_WAITING:
             self._dropped += 1
             return
-        self._lines.put(end)
+        # Not the end itself, which holds the headers of the request.
+        self._lines.put(_list_facts(end, datetime.now(UTC), self._dropped))
 
     def _write_lines(self) -> None:
         while True:
             try:
-                line = _format_line(self._lines.get(), datetime.now(UTC), self._dropped)
-                self._out.write(line)
+                line = json.dumps(self._lines.get())
+                self._out.write(line + "\n")
                 self._out.flush()
             except (OSError, ValueError):  # the log has gone; the server has not
                 self._dropped += 1
@@ -65,7 +66,7 @@ def open_log(place: str) -> TextIO:
     return os.fdopen(descriptor, "a", encoding="utf-8")
 
 
-def _format_line(end: RequestEnd, now: datetime, dropped: int) -> str:
+def _list_facts(end: RequestEnd, now: datetime, dropped: int) -> dict[str, Any]:
     facts = end.facts
     scope = end.scope
     client = scope.get("client")
@@ -89,4 +90,4 @@ def _format_line(end: RequestEnd, now: datetime, dropped: int) -> str:
         "dropped_lines": dropped,
     }
     told = {name: value for name, value in content.items() if value not in ("", 0)}
-    return json.dumps(told | {"status": end.status}) + "\n"
+    return told | {"status": end.status}

@@ -36,8 +36,21 @@ def open_sockets(host: str, port: int, count: int) -> tuple[list[socket.socket],
     # Sockets that share a port share it with any other program of this user that does, too.
     with _listen(host, port, is_shared=False) as probe:
         port = probe.getsockname()[1]
-    listeners = [_listen(host, port, is_shared=True) for _ in range(count)]
+    listeners = [open_shared_socket(host, port) for _ in range(count)]
     return listeners, _format_url(host, listeners[0])
+
+
+def open_shared_socket(host: str, port: int) -> socket.socket:
+    """One more socket among which the connections to a port are dealt out.
+
+    Args:
+        host: the address to listen on.
+        port: the port, of which there may be such sockets already.
+
+    Raises:
+        SettingsError: it cannot be listened on.
+    """
+    return _listen(host, port, is_shared=True)
 
 
 def _listen(host: str, port: int, is_shared: bool) -> socket.socket:

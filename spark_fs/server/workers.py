@@ -2,7 +2,8 @@
 
 Each has a listening socket of its own for the port (SO_REUSEPORT), among which the kernel deals out
 connections evenly; a shared one lets whoever wakes up first take all that wait. This process holds
-the sockets too, so what waits at the socket of a worker that died is answered by the next one.
+the sockets too, so what waits at the socket of a worker that died is answered by the next one; that
+of one which dies time and again is closed until it is begun anew.
 """
 
 from __future__ import annotations
@@ -26,12 +27,13 @@ from spark_fs.base.terminal import escape_for_terminal
 from spark_fs.errors import SetupError, SparkFSError
 from spark_fs.server.program import make_server
 from spark_fs.server.serving import ServeOptions, build_served_app
-from spark_fs.server.sockets import open_sockets
+from spark_fs.server.sockets import open_shared_socket, open_sockets
 
 LOGGER = logging.getLogger("spark_fs.serve")
 _READY = "ready"
 _FIRST_PAUSE = 0.5  # seconds before a worker that died at once is begun anew; doubled each time
 _LAST_PAUSE = 30.0
+_LONG_PAUSE = 2.0  # from which on no connection is let wait for a worker
 _STABLE_SECONDS = 30.0  # after which a worker that dies has not died at once
 _TICK = 0.2
 _FORCE_SECONDS = 10.0  # beyond what a worker takes to drain
@@ -133,6 +135,7 @@ class WorkerSupervisor:
         """Begin workers anew that died, until this process is told to end."""
         from spark_fs.server.serving_metrics import forget_process
 
+        port = listeners[0].getsockname()[1]
         while not self._signal:
             self._read_news(_TICK)
             now = time.monotonic()
@@ -144,12 +147,17 @@ class WorkerSupervisor:
                 forget_process(process_id, folder)
                 worker.life.close()
                 del self._workers[number]
-                self._plan_restart(number, worker, now)
+                pause = self._plan_restart(number, worker, now)
+                if pause >= _LONG_PAUSE:  # the others are dealt what would wait there
+                    listeners[number].close()
             for number, (_, due) in tuple(self._deaths.items()):
                 if number not in self._workers and now >= due:
+                    if listeners[number].fileno() < 0:
+                        listeners[number] = open_shared_socket(self._options.host, port)
                     self._start_worker(number, listeners[number], folder)
 
-    def _plan_restart(self, number: int, worker: _Worker, now: float) -> None:
+    def _plan_restart(self, number: int, worker: _Worker, now: float) -> float:
+        """The seconds until a worker is begun anew; more where it dies time and again."""
         deaths = self._deaths.get(number, (0, 0.0))[0] + 1
         if now - worker.began >= _STABLE_SECONDS:
             deaths = 1
@@ -164,6 +172,7 @@ class WorkerSupervisor:
             worker.process.exitcode,
             pause,
         )
+        return pause
 
     def _end_all(self) -> None:
         """Let workers drain, and end those that do not."""

@@ -27,8 +27,10 @@ from spark_fs.errors import OnlineStoreError, SettingsError
 from spark_fs.server import observers
 from spark_fs.server.access_log import AccessLog, open_log
 from spark_fs.server.guard import Limits
+from spark_fs.server.request_facts import RequestFacts
 from spark_fs.server.traces import RequestTraces
 from spark_fs.server.vector_server import build_vector_app
+from spark_fs.server.watchers import RequestEnd
 from spark_fs.server.wire_formats import ENCODERS, JSON, MSGPACK
 
 from serving import ROWS, SHOPS, ask, filled, put, served, store, until_closed
@@ -446,6 +448,29 @@ def test_a_line_is_no_longer_for_a_long_name(fs: FeatureStore) -> None:
             time.sleep(0.02)
     assert json.loads(out.getvalue())["status"] == 400
     assert len(out.getvalue()) < 1_000
+
+
+def test_a_line_has_the_time_of_its_request_whenever_it_is_written() -> None:
+    goes_on, out = threading.Event(), io.StringIO()
+
+    class Pipe(io.StringIO):
+        def write(self, text: str) -> int:
+            assert goes_on.wait(20)
+            return out.write(text)
+
+    log = AccessLog(Pipe())
+    scope = {"method": "GET", "path": "/health"}
+    log.end_request(RequestEnd(scope, RequestFacts("r"), 200, 0.1, 0, 1, ""))
+    log.end_request(RequestEnd(scope, RequestFacts("s"), 200, 0.1, 0, 1, ""))
+    ended = datetime.now(UTC)
+    time.sleep(0.05)
+    goes_on.set()
+    due = time.monotonic() + 20
+    while out.getvalue().count("\n") < 2 and time.monotonic() < due:
+        time.sleep(0.01)
+    times = [json.loads(line)["time"] for line in out.getvalue().splitlines()]
+    assert len(times) == 2
+    assert all(datetime.fromisoformat(each) <= ended for each in times)
 
 
 def test_a_log_that_cannot_be_written_is_told(tmp_path: Path) -> None:

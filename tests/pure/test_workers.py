@@ -4,6 +4,7 @@ import json
 import os
 import re
 import signal
+import socket
 import ssl
 import subprocess
 import sys
@@ -14,14 +15,17 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from spark_fs.errors import SettingsError
+from spark_fs.server import workers
 from spark_fs.server.access import check_exposed
 from spark_fs.server.serving import ServeOptions
+from spark_fs.server.sockets import open_sockets
 from spark_fs.server.tls import read_tls_files
-from spark_fs.server.workers import WorkerSupervisor
+from spark_fs.server.workers import WorkerSupervisor, _Worker
 
 from serving import ask, filled, store
 
@@ -185,6 +189,51 @@ def test_workers_end_where_who_watches_them_fails(
         supervisor.run("{url}")
     assert len(processes) == 2
     assert all(process.exitcode is not None for process in processes)
+
+
+class Died:
+    """A process that has ended."""
+
+    exitcode, pid, sentinel = 1, 2**22 + 1, -1
+
+
+def test_no_connection_waits_for_a_worker_that_dies_time_and_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The kernel would go on to deal it its share of them."""
+    supervisor = WorkerSupervisor(ServeOptions(port=0, workers=2))
+    listeners, _ = open_sockets("127.0.0.1", 0, 2)
+    port = listeners[0].getsockname()[1]
+    began: list[int] = []
+
+    def begin(number: int, *_: object) -> None:
+        began.append(number)
+        now = time.monotonic()
+        supervisor._workers[number] = _Worker(Died(), SimpleNamespace(close=int), now, True)
+        if len(began) == 5:
+            supervisor._signal = 15
+
+    def wait(_: float) -> None:
+        waits = [due for _, due in supervisor._deaths.values()]
+        if waits and waits[0] - time.monotonic() > 1:
+            for _ in range(20):  # all are dealt to the one that lives
+                with socket.create_connection(("127.0.0.1", port), timeout=1):
+                    listeners[0].settimeout(5)
+                    listeners[0].accept()[0].close()
+            shared.append(1)
+            supervisor._deaths[1] = (supervisor._deaths[1][0], 0.0)
+
+    shared: list[int] = []
+    monkeypatch.setattr(supervisor, "_start_worker", begin)
+    monkeypatch.setattr(supervisor, "_read_news", wait)
+    monkeypatch.setattr(workers, "_FIRST_PAUSE", 2.0)
+    begin(1)
+    supervisor._watch(listeners, str(tmp_path))
+    assert began == [1] * 5
+    assert shared
+    assert listeners[1].getsockname()[1] == port
+    for listener in listeners:
+        listener.close()
 
 
 def test_workers_end_with_who_began_them(home: Path) -> None:
