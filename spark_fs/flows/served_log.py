@@ -94,6 +94,11 @@ class ServedLog:
                 self._thread = Thread(target=self._write_always, name="served-log", daemon=True)
                 self._thread.start()
 
+    def drop(self, vectors: int, error: Exception) -> None:
+        """Count vectors that cannot be logged, and say why once a minute."""
+        self._count("dropped_error", vectors)
+        self._warn(error)
+
     def close(self, timeout: float = 10.0) -> None:
         """Write what waits, and take no more; it gives up after so many seconds."""
         with self._changed:
@@ -126,8 +131,7 @@ class ServedLog:
             try:
                 self._write_requests(requests, vectors)
             except Exception as error:  # whatever it is, requests are served on
-                self._count("dropped_error", vectors)
-                self._warn(error)
+                self.drop(vectors, error)
 
     def _write_requests(self, requests: list[ServedVectors], vectors: int) -> None:
         first = requests[0]

@@ -79,7 +79,11 @@ class LogObserver:
         if not self._log.is_sampled():
             return
         ref = GroupRef(view, version)
-        logged = self._get_view(ref, training_dataset_version)
+        try:
+            logged = self._get_view(ref, training_dataset_version)
+        except Exception as error:  # the catalog is away, which each answer would tell anew
+            self._log.drop(len(vectors), error)
+            return
         if logged.spec.logging is not None and logged.spec.logging.paused:
             return
         served = ServedVectors(

@@ -9,6 +9,9 @@ import pytest
 
 from spark_fs.api.feature_store import FeatureStore
 from spark_fs.api.feature_view import FeatureView
+from spark_fs.errors import SparkFSError
+from spark_fs.flows.served_log import LOGGER
+from spark_fs.server.served_observer import LogObserver
 from spark_fs.server.vector_server import build_vector_app
 
 from serving import ask, put, root, served, store
@@ -104,3 +107,25 @@ def test_without_the_option_nothing_is_logged(fs: FeatureStore, view: FeatureVie
     with served(build_vector_app(fs)) as port:
         assert ask(port, request("a"))[0] == 200
     assert not view.has_log
+
+
+def test_a_catalog_that_is_away_is_told_once_and_its_vectors_are_counted(
+    fs: FeatureStore, view: FeatureView, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counts: list[tuple[str, int]] = []
+    warnings: list[str] = []
+    observer = LogObserver(fs, 1.0, lambda *each: counts.append(each))
+
+    def fail(*_: object) -> None:
+        raise SparkFSError("the catalog is away")
+
+    monkeypatch.setattr(type(fs._stores.catalog), "get_view", fail)
+    monkeypatch.setattr(LOGGER, "warning", lambda text, *rest: warnings.append(text % rest))
+    for _ in range(3):
+        at = datetime.now(UTC)
+        observer(view.name, 1, None, [{"shop": "a"}], [{}], [[1, 4.0]], at, "r")
+    observer.close()
+    assert counts == [("dropped_error", 1)] * 3
+    assert warnings == [
+        "What is served cannot be logged now, and is served on: the catalog is away"
+    ]
