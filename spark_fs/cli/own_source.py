@@ -116,5 +116,6 @@ def _find_epoch_unit(proposal: PipelineProposal) -> int | None:
     (column,) = (s for s, name in proposal.look.names.items() if name == proposal.time)
     if proposal.look.types[column] in ("timestamp", "date"):
         return None
-    epoch = proposal.look.rows[column][0].as_py()
-    return _MICROS // (epoch_to_micros(epoch) // epoch) if epoch else 1
+    epochs = proposal.look.rows[column].to_pylist()
+    epoch = next(filter(None, epochs), 1)  # zero is zero in every unit
+    return _MICROS // (epoch_to_micros(epoch) // epoch)

@@ -1,7 +1,7 @@
 """What a caller logs of a view, as rows of the log: frames, lists, vectors with what they are of.
 
-The rows go to the spool, so no JVM is started; unlike what a server logs, nothing is dropped when it
-is written.
+The rows go to the spool, so no JVM is started; unlike what a server logs, nothing is dropped when
+it is written.
 """
 
 from __future__ import annotations

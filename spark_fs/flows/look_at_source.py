@@ -61,8 +61,8 @@ def look_at_file(path: Path, row_limit: int = LOOKED_ROWS) -> SourceLook:
     Raises:
         NotFoundError: There is no such file.
         SettingsError: Its name tells no format that is known here.
-        SchemaError: It cannot be read as that, holds no rows or parts of microseconds, or two of
-            its columns would have one name.
+        SchemaError: It cannot be read as that, holds no rows, parts of microseconds or text that is
+            not UTF-8, or two of its columns would have one name.
     """
     kind = _find_kind(path)
     try:
@@ -72,6 +72,8 @@ def look_at_file(path: Path, row_limit: int = LOOKED_ROWS) -> SourceLook:
     if not rows.num_rows:
         raise SchemaError(f"{path} has no rows: name a file that has some, to learn from.")
     rows = arrow_types.decode_dictionaries(rows)
+    if kind in _SEPARATORS:
+        _check_encoding(path, rows)
     if kind == "json":
         rows = _parse_times(rows)
     _check_nanoseconds(path, rows)
@@ -84,6 +86,15 @@ def look_at_file(path: Path, row_limit: int = LOOKED_ROWS) -> SourceLook:
 def is_in_nanoseconds(type_: pa.DataType) -> bool:
     """Whether a column has times that Spark reads as whole numbers of nanoseconds."""
     return bool(pa.types.is_timestamp(type_) and type_.unit == "ns")
+
+
+def _check_encoding(path: Path, rows: pa.Table) -> None:
+    for field in rows.schema:
+        if pa.types.is_binary(field.type):
+            raise SchemaError(
+                f"Column {field.name!r} of {path} holds bytes that are not UTF-8: write the file in"
+                " UTF-8 first, as iconv -f latin1 -t utf-8 does."
+            )
 
 
 def _check_nanoseconds(path: Path, rows: pa.Table) -> None:

@@ -150,7 +150,14 @@ def _read_instants(look: SourceLook, column: str) -> pa.ChunkedArray:
         )
     if type_ in ("timestamp", "date"):
         return values.cast(pa.timestamp("us")).cast(pa.timestamp("us", "UTC"))
-    micros = [epoch_to_micros(epoch) for epoch in values.to_pylist()]
+    epochs = values.to_pylist()
+    micros = [epoch_to_micros(epoch) for epoch in epochs]
+    units = {instant // epoch for instant, epoch in zip(micros, epochs, strict=True) if epoch}
+    if len(units) > 1:
+        raise SchemaError(
+            f"Column {column!r} of {look.path} counts seconds in some rows and parts of them in"
+            " others: write all of its values in one unit."
+        )
     return pa.chunked_array([pa.array(micros, pa.int64()).cast(pa.timestamp("us", "UTC"))])
 
 

@@ -329,5 +329,19 @@ def test_an_address_with_a_password_is_written_nowhere(address: str) -> None:
     assert "hunter22" not in str(refused.value)
 
 
+def test_text_that_is_not_utf_8_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "orders.csv"
+    file.write_bytes("shop,at,town\na,2024-01-01,Köln\n".encode("latin-1"))
+    with pytest.raises(spark_fs.errors.SchemaError, match=r"'town' .* not UTF-8"):
+        look_at_file(file)
+
+
+def test_an_event_time_of_two_units_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "orders.csv"
+    file.write_text("shop,at\na,1704067200123\na,1704067200\n")
+    with pytest.raises(spark_fs.errors.SchemaError, match="counts seconds in some rows"):
+        propose(file, time="at")
+
+
 def test_a_project_is_not_called_as_a_word_of_python(init: Init) -> None:
     init("class", code="a word of Python")
