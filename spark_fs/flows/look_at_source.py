@@ -174,7 +174,11 @@ def _make_feature_name(column: str, place: int) -> str:
 def _read_lines(path: Path, kind: str, row_limit: int) -> pa.Table:
     options = csv.ReadOptions(block_size=_BLOCK_BYTES)
     separators = csv.ParseOptions(delimiter=_SEPARATORS[kind], newlines_in_values=True)
-    reader = csv.open_csv(path, options, separators)
+    # As Spark reads it: an empty field is null, of texts too, while NA and "" are texts.
+    nulls = csv.ConvertOptions(
+        null_values=[""], strings_can_be_null=True, quoted_strings_can_be_null=False
+    )
+    reader = csv.open_csv(path, options, separators, nulls)
     return _read_batches(reader, row_limit)
 
 

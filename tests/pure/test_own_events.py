@@ -152,6 +152,7 @@ def test_windows_are_long_enough_for_some_events(tmp_path: Path) -> None:
         ("shop,at\na,01.02.2024\n", {"time": "at"}, r"'at'.*string \('01.02.2024'\)"),
         ("shop,at\na,2024-01-01\nb,\n", {"time": "at"}, "1 rows of .* have no 'at'"),
         ("shop,at\n1,2024-01-01\n,2024-01-02\n", {"time": "at"}, "1 rows of .* have no 'shop'"),
+        ("shop,at\na,2024-01-01\n,2024-01-02\n", {"time": "at"}, "1 rows of .* have no 'shop'"),
         ("shop,Shop,at\na,b,2024-01-01\n", {"time": "at"}, "'shop' and 'Shop'"),
         ("shop,at\n", {"time": "at"}, "has no rows"),
         ("shop,at\na\n", {"time": "at"}, "cannot be read as csv"),
@@ -327,6 +328,15 @@ def test_an_address_with_a_password_is_written_nowhere(address: str) -> None:
     with pytest.raises(spark_fs.errors.SettingsError, match="has a password in it") as refused:
         look_at_spark_source(None, address, "orders")  # type: ignore[arg-type] # it is not asked
     assert "hunter22" not in str(refused.value)
+
+
+def test_nulls_of_a_csv_file_are_those_that_spark_reads(tmp_path: Path) -> None:
+    file = tmp_path / "orders.csv"
+    file.write_text('shop,at,land,n,m\na,2024-01-01,NA,NA,\n"",2024-01-02,,1,2\n')
+    look = look_at_file(file)
+    assert look.rows["shop"].to_pylist() == ["a", ""]
+    assert look.rows["land"].to_pylist() == ["NA", None]
+    assert (look.types["n"], look.types["m"]) == ("string", "bigint")
 
 
 def test_text_that_is_not_utf_8_is_refused(tmp_path: Path) -> None:
