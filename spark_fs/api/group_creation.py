@@ -348,7 +348,7 @@ class GroupCreation:
     def _create_group(self, group: GroupSpec) -> GroupSpec:
         if group.online_enabled:
             from spark_fs.flows.live_sources import is_live
-            from spark_fs.online.live.layout import make_live_table_name
+            from spark_fs.online.live.byte_layout import make_live_table_name
             from spark_fs.online.table_layout import build_online_table
 
             capabilities = self._stores.online.capabilities

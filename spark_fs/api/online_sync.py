@@ -131,12 +131,12 @@ def measure_freshness(stores: Stores, group: GroupSpec, now: Instant | None) -> 
     Returns:
         Its times.
     """
-    from spark_fs.flows import freshness
+    from spark_fs.flows import measure_freshness
     from spark_fs.tables.table_log import open_log
 
     instant = None if now is None else to_utc(now)
     log = open_log(stores.find_table(group))
-    return freshness.measure_freshness(group, log, stores.online, instant)
+    return measure_freshness.measure_freshness(group, log, stores.online, instant)
 
 
 def _has_rows(stores: Stores, group: GroupSpec) -> bool:

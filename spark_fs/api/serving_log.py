@@ -318,10 +318,10 @@ class ServingLogMixin(ServingMixin):
             SettingsError: The interval is empty.
             NotFoundError: The training dataset does not exist.
         """
-        from spark_fs.flows import skew
+        from spark_fs.flows import measure_skew
 
         interval = Interval.from_bounds(start_time, end_time)
-        return skew.measure_skew(
+        return measure_skew.measure_skew(
             self._stores, self._load_spec(), interval, training_dataset_version
         )
 

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, delete, insert, select, update
 
 from spark_fs.base.times import Interval
-from spark_fs.catalog.alerts import AlertCatalog
+from spark_fs.catalog.alert_states import AlertCatalog
 from spark_fs.catalog.connectors import ConnectorCatalog
 from spark_fs.catalog.database import get_utc_now
 from spark_fs.catalog.monitors import MonitorCatalog, Owner

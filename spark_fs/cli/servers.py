@@ -147,9 +147,10 @@ def serve(
     without one, and without --tls-client-ca, it listens on loopback alone. It needs the extra: pip
     install 'spark_fs[serve]'.
     """
+    from spark_fs.server.certificates import read_tls_files
     from spark_fs.server.guard import Limits
-    from spark_fs.server.serving import ServeOptions, serve_vectors
-    from spark_fs.server.tls import read_tls_files
+    from spark_fs.server.serve_views import serve_vectors
+    from spark_fs.server.served_app import ServeOptions
 
     fs = login(config).get_feature_store()
     tls = read_tls_files(tls_cert, tls_key, tls_client_ca)
@@ -193,7 +194,7 @@ def _resolve_access(
 
     SettingsError where strangers would be let in.
     """
-    from spark_fs.server.access import check_exposed, get_host_names, read_token
+    from spark_fs.server.authentication import check_exposed, get_host_names, read_token
 
     token = read_token(fs._stores.settings.token.get_secret_value(), token_file)
     check_exposed(host, token, insecure, asks_certificates)

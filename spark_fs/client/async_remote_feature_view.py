@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from spark_fs.base.times import Instant
     from spark_fs.client.exchanges import Exchange
-    from spark_fs.client.vector_requests import RemoteViewState
+    from spark_fs.client.view_requests import RemoteViewState
 
 Entry = Mapping[str, Any]
 

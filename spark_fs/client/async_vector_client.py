@@ -14,7 +14,7 @@ try:
     import httpx
 
     from spark_fs.client.exchanges import Exchange, HttpRequest, Pause
-    from spark_fs.client.vector_requests import ask_view
+    from spark_fs.client.view_requests import ask_view
 except ImportError as error:
     raise SetupError(
         f"A client needs {error.name}, which is not installed: pip install 'spark_fs[client]'."

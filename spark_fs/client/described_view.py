@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from spark_fs.base.given_values import choose_entry, merge_passed, spread_passed
-from spark_fs.client.vector_requests import RemoteViewState, VectorRequest
+from spark_fs.client.view_requests import RemoteViewState, VectorRequest
 
 if TYPE_CHECKING:
     from spark_fs.base.times import Instant

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from spark_fs.catalog.store import Catalog
 from spark_fs.errors import OnlineStoreError
-from spark_fs.online.live.layout import TABLE_SUFFIX
+from spark_fs.online.live.byte_layout import TABLE_SUFFIX
 from spark_fs.online.live.source import LiveSource
 from spark_fs.online.store import OnlineStore, SyncState
 from spark_fs.planning.bind import bind_query

@@ -23,7 +23,7 @@ from spark_fs.flows.event_source import AggregationSource
 from spark_fs.flows.latest_rows import make_counts_batch
 from spark_fs.flows.project_stores import ProjectStores
 from spark_fs.flows.sync import make_origin
-from spark_fs.online.live.layout import build_live_table
+from spark_fs.online.live.byte_layout import build_live_table
 from spark_fs.online.registry import make_writer
 from spark_fs.online.store import OnlineWriter, StagingTables
 from spark_fs.online.table_layout import OnlineTable

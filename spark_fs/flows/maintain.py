@@ -10,7 +10,7 @@ from spark_fs.flows.jobs import Job
 from spark_fs.flows.live_sources import is_live
 from spark_fs.flows.sync import make_origin
 from spark_fs.online.column_storage import Capabilities
-from spark_fs.online.live.layout import build_live_table
+from spark_fs.online.live.byte_layout import build_live_table
 from spark_fs.online.store import OnlineStore
 from spark_fs.online.table_layout import OnlineTable, build_online_table
 from spark_fs.spec.feature_group import FeatureSpec, GroupSpec

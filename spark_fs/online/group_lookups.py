@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from spark_fs.errors import QueryError
-from spark_fs.online.live.layout import LIVE_COLUMN, build_live_table
+from spark_fs.online.live.byte_layout import LIVE_COLUMN, build_live_table
 from spark_fs.online.live.source import LiveSource
 from spark_fs.online.live.windows import LiveWindows
 from spark_fs.online.store import KeyChoice, LookupSource, OnlineStore

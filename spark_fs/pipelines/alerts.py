@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from spark_fs.base.json_values import to_json
-from spark_fs.catalog.alerts import AlertCatalog
+from spark_fs.catalog.alert_states import AlertCatalog
 from spark_fs.pipelines.alert_rules import FAILED, AlertRule, AlertTarget, get_kind
 from spark_fs.pipelines.logs import LOGGER
 from spark_fs.pipelines.webhook import DeliveryError, send_json

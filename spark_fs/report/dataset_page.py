@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from spark_fs.report import facts
-from spark_fs.report.links import make_group_link
 from spark_fs.report.page import render_page
+from spark_fs.report.page_links import make_group_link
 
 if TYPE_CHECKING:
     from spark_fs.flows.project_stores import ProjectStores

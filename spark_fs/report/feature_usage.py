@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from spark_fs.errors import SparkFSError
-from spark_fs.report.links import Cell, make_link, make_view_link
+from spark_fs.report.page_links import Cell, make_link, make_view_link
 
 if TYPE_CHECKING:
     from spark_fs.catalog.store import Catalog

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from spark_fs.errors import OnlineStoreError, SettingsError, SetupError
 from spark_fs.planning.window_text import describe_aggregation
-from spark_fs.report import facts, history, lineage
+from spark_fs.report import facts, lineage, trends
 from spark_fs.report.feature_usage import find_usages
 from spark_fs.report.page import render_page
 
@@ -55,8 +55,8 @@ def render_group_page(stores: ProjectStores, group: GroupSpec, base_url: str = "
     data = {
         "features": features,
         "figures": facts.list_figures(),
-        "rows_over_time": history.build_row_trend(commits),
-        "nulls_over_time": history.build_null_trend(get_statistics_folder(path)),
+        "rows_over_time": trends.build_row_trend(commits),
+        "nulls_over_time": trends.build_null_trend(get_statistics_folder(path)),
         "heat": facts.build_heat_map(correlations),
         **facts.build_drift_data(stores.catalog.list_comparisons(group)),
         "commits": facts.build_commit_table(commits),
@@ -211,7 +211,7 @@ def _list_facts(
 def _list_online_facts(stores: ProjectStores, group: GroupSpec, path: str) -> list[tuple[str, Any]]:
     """List how old what is served is; why that is not known where the online store fails."""
     from spark_fs.base.times import format_age
-    from spark_fs.flows.freshness import measure_freshness
+    from spark_fs.flows.measure_freshness import measure_freshness
     from spark_fs.tables.table_log import open_log
 
     log = open_log(path)

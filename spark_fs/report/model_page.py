@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from spark_fs.report import facts
-from spark_fs.report.links import make_dataset_link, make_view_link
 from spark_fs.report.page import render_page
+from spark_fs.report.page_links import make_dataset_link, make_view_link
 
 if TYPE_CHECKING:
     from spark_fs.catalog.views import ModelLink

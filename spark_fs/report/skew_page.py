@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from spark_fs.report import facts
-from spark_fs.report.links import Cell, make_link
 from spark_fs.report.page import render_page
+from spark_fs.report.page_links import Cell, make_link
 from spark_fs.spec.skew import REASONS
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from spark_fs.online.entry_keys import list_key_types
 from spark_fs.planning.sql_text import to_sql
 from spark_fs.report import facts, lineage
 from spark_fs.report.dataset_page import build_split_rows, build_split_section
-from spark_fs.report.links import make_dataset_link, make_feature_link
 from spark_fs.report.page import render_page
+from spark_fs.report.page_links import make_dataset_link, make_feature_link
 from spark_fs.report.skew_page import build_skew_data, build_skew_section, make_skew_link
 
 if TYPE_CHECKING:

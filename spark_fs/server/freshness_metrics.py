@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from prometheus_client.metrics_core import Metric
 
     from spark_fs.api.stores import Stores
-    from spark_fs.flows.freshness import ServedTimes
+    from spark_fs.flows.measure_freshness import ServedTimes
 
 _KEPT_SECONDS = 10.0  # for which the stores are not asked again, whoever asks
 
@@ -71,7 +71,7 @@ class FreshnessCollector(Collector):
             return self._times
 
     def _read_times(self) -> Mapping[str, ServedTimes]:
-        from spark_fs.flows.freshness import read_served_times
+        from spark_fs.flows.measure_freshness import read_served_times
 
         store = self._stores.online
         states = store.read_sync_states()

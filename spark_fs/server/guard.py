@@ -16,8 +16,8 @@ from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
-from spark_fs.server.access import hash_token, is_allowed_host, parse_token
 from spark_fs.server.asgi import AsgiApp, Headers, Message, Receive, Send, find_header, send_answer
+from spark_fs.server.authentication import hash_token, is_allowed_host, parse_token
 from spark_fs.server.request_facts import RequestFacts, read_request_facts
 from spark_fs.server.watchers import RequestEnd, RequestWatcher
 

@@ -15,10 +15,10 @@ from typing import Any, TextIO, TypeVar
 
 import uvicorn
 
-from spark_fs.server.connections import make_connection_class
+from spark_fs.server.certificates import TlsFiles
 from spark_fs.server.guard import Limits
+from spark_fs.server.http_connections import make_connection_class
 from spark_fs.server.sockets import open_socket
-from spark_fs.server.tls import TlsFiles
 
 LOGGER = logging.getLogger("spark_fs.serve")
 T = TypeVar("T")

@@ -26,7 +26,7 @@ from types import FrameType
 from spark_fs.base.terminal import escape_for_terminal
 from spark_fs.errors import SetupError, SparkFSError
 from spark_fs.server.program import make_server
-from spark_fs.server.serving import ServeOptions, build_served_app
+from spark_fs.server.served_app import ServeOptions, build_served_app
 from spark_fs.server.sockets import open_shared_socket, open_sockets
 
 LOGGER = logging.getLogger("spark_fs.serve")

@@ -25,8 +25,8 @@ from loaded import loaded
 import spark_fs
 from spark_fs.api.feature_store import FeatureStore
 from spark_fs.client.connections import make_access
-from spark_fs.client.vector_requests import RemoteViewState, VectorRequest
 from spark_fs.client.view_description import ViewDescription
+from spark_fs.client.view_requests import RemoteViewState, VectorRequest
 from spark_fs.errors import (
     InvalidNameError,
     KeyValueError,

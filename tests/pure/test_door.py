@@ -18,7 +18,7 @@ import spark_fs
 from spark_fs.api.feature_store import FeatureStore
 from spark_fs.api.serving import ServedViews
 from spark_fs.errors import NotFoundError, SettingsError
-from spark_fs.server.access import check_exposed, get_host_names, read_token
+from spark_fs.server.authentication import check_exposed, get_host_names, read_token
 from spark_fs.server.guard import Limits
 from spark_fs.server.sockets import open_socket
 from spark_fs.server.vector_server import build_vector_app

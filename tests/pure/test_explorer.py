@@ -13,7 +13,7 @@ from releases.unpack import unpack
 import spark_fs
 from spark_fs.api.feature_store import FeatureStore
 from spark_fs.report.page import build_security_policy
-from spark_fs.server.access import get_host_names
+from spark_fs.server.authentication import get_host_names
 from spark_fs.server.explorer import build_explorer_app
 
 from conftest import ROOT

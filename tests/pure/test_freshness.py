@@ -19,7 +19,7 @@ import spark_fs
 from spark_fs import cli
 from spark_fs.api.feature_store import FeatureStore
 from spark_fs.errors import SettingsError
-from spark_fs.flows.freshness import read_served_times
+from spark_fs.flows.measure_freshness import read_served_times
 from spark_fs.online.mysql import synced_tables
 from spark_fs.online.mysql.store import MySQLStore
 from spark_fs.online.registry import open_store

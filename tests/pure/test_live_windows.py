@@ -17,7 +17,7 @@ from spark_fs.engine.windows.edges import Instants
 from spark_fs.engine.windows.live_rows import make_live_rows
 from spark_fs.engine.windows.live_thinning import Thinning
 from spark_fs.errors import OnlineStoreError, SchemaError
-from spark_fs.online.live.layout import LIVE_COLUMN
+from spark_fs.online.live.byte_layout import LIVE_COLUMN
 from spark_fs.online.live.windows import LiveWindows
 from spark_fs.planning.window_plan import WindowPlan, bind_aggregation
 from spark_fs.spec.aggregation import AggregationSpec

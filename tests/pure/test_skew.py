@@ -19,8 +19,8 @@ from spark_fs.base.arrow_types import to_arrow_schema
 from spark_fs.base.times import Interval
 from spark_fs.builtin_transformations import min_max_scaler
 from spark_fs.errors import NotFoundError
+from spark_fs.flows.measure_skew import measure_skew
 from spark_fs.flows.served_log import ServedLog
-from spark_fs.flows.skew import measure_skew
 from spark_fs.flows.synced_versions import find_synced_versions
 from spark_fs.flows.value_differences import find_differing
 from spark_fs.online.registry import make_writer

@@ -21,10 +21,10 @@ import pytest
 
 from spark_fs.errors import SettingsError
 from spark_fs.server import workers
-from spark_fs.server.access import check_exposed
-from spark_fs.server.serving import ServeOptions
+from spark_fs.server.authentication import check_exposed
+from spark_fs.server.certificates import read_tls_files
+from spark_fs.server.served_app import ServeOptions
 from spark_fs.server.sockets import open_sockets
-from spark_fs.server.tls import read_tls_files
 from spark_fs.server.workers import WorkerSupervisor, _Worker
 
 from serving import ask, filled, store

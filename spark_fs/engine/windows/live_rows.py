@@ -1,7 +1,7 @@
 """What a sync brings online of each entity, so that its windows are finished when they are read.
 
-``online/live/layout.py`` says how it lies. Without Spark, so that a worker and this process make
-the same bytes.
+``online/live/byte_layout.py`` says how it lies. Without Spark, so that a worker and this process
+make the same bytes.
 """
 
 from collections.abc import Iterator, Sequence
@@ -17,8 +17,8 @@ from spark_fs.engine.windows.instants import find_changes
 from spark_fs.engine.windows.live_series import BucketSeries, Mask, pack_integers
 from spark_fs.engine.windows.live_thinning import SeriesPart, Thinning, mark_kept, to_times
 from spark_fs.engine.windows.rows import read_entities, take_keys
-from spark_fs.online.live import layout
-from spark_fs.online.live.layout import LIVE_COLUMN, LiveSeries, list_series
+from spark_fs.online.live import byte_layout
+from spark_fs.online.live.byte_layout import LIVE_COLUMN, LiveSeries, list_series
 
 _RANK_WIDTHS = ((1 << 8, 1), (1 << 16, 2))
 
@@ -69,16 +69,18 @@ def _pack_entity(
     """
     end = start + len(micros)
     first = thinning.find_first(micros)
-    since = layout.SINCE_EVER if first == 0 else int(micros[first - 1]) + 1
+    since = byte_layout.SINCE_EVER if first == 0 else int(micros[first - 1]) + 1
     micros = micros[first:]
     parts = [SeriesPart(bucket, start + first, end, micros) for bucket in buckets]
     gaps = thinning.find_gaps(micros)
     is_kept = mark_kept(len(micros), gaps, parts)
     times = micros[is_kept].astype("<i8").tobytes()
-    gap_bytes = b"".join(layout.GAP.pack(*to_times(gap, micros)) for gap in gaps)
+    gap_bytes = b"".join(byte_layout.GAP.pack(*to_times(gap, micros)) for gap in gaps)
     packed = [_PartPacker(part, gaps, is_kept).pack() for part in parts]
     count = int(is_kept.sum())
-    header = layout.HEADER.pack(layout.FORMAT, len(gaps), count, thinning.fingerprint, since)
+    header = byte_layout.HEADER.pack(
+        byte_layout.FORMAT, len(gaps), count, thinning.fingerprint, since
+    )
     head = header + gap_bytes + times
     places = np.cumsum([0, *map(len, packed)])[:-1] + len(head) + 4 * len(packed)
     return b"".join([head, places.astype("<u4").tobytes(), *packed])
@@ -101,31 +103,31 @@ class _PartPacker:
         flags = 0
         body = []
         if self._gaps or not self._is_dense:
-            flags |= layout.HAS_COUNTS
+            flags |= byte_layout.HAS_COUNTS
             body.append(self._count_before(self._part.is_present))
         sum_width, square_width, exponent = self._pack_moments(body)
         if self._has_non_finite():
-            flags |= layout.HAS_NON_FINITE
+            flags |= byte_layout.HAS_NON_FINITE
             body += self._count_non_finite()
         rank_width = distinct_count = value_count = 0
         if self._series.has_values or self._series.has_instants:
             value_count = len(self._rows)
             if not self._is_dense:
-                flags |= layout.HAS_PLACES
+                flags |= byte_layout.HAS_PLACES
                 body += self._pack_places()
         if self._series.has_values:
             distinct, numbers = np.unique(self._part.ranks[self._rows], return_inverse=True)
             distinct_count = len(distinct)
             rank_width = _choose_rank_width(distinct_count)
             body.append(numbers.astype(f"<u{rank_width}").tobytes())
-            if self._gaps and not self._series.functions.isdisjoint(layout.OF_MULTISETS):
-                flags |= layout.HAS_WEIGHTS
+            if self._gaps and not self._series.functions.isdisjoint(byte_layout.OF_MULTISETS):
+                flags |= byte_layout.HAS_WEIGHTS
                 weights = self._part.weigh(self._gaps, self._is_kept)[self._rows]
                 body.append(weights.astype("<u4").tobytes())
             if self._series.has_doubles:
                 body.append(self._part.bucket.pack_doubles(distinct))
             body.append(self._part.bucket.pack_values(distinct))
-        header = layout.SERIES.pack(
+        header = byte_layout.SERIES.pack(
             flags, rank_width, sum_width, square_width, exponent, value_count, distinct_count
         )
         return header + b"".join(body)

@@ -15,7 +15,7 @@ from spark_fs.base.types import FLOATS, INTEGERS
 from spark_fs.engine.join.matching import Ints
 from spark_fs.engine.scan.filters import evaluate_condition
 from spark_fs.engine.windows.value_codes import find_example_of_each, rank_values
-from spark_fs.online.live.layout import FIXED_CODES, LiveSeries
+from spark_fs.online.live.byte_layout import FIXED_CODES, LiveSeries
 
 Mask = npt.NDArray[np.bool_]
 _DOUBLE_BITS = 53

@@ -9,13 +9,13 @@ import numpy as np
 from spark_fs.base.times import DAY_MICROS
 from spark_fs.engine.join.matching import Ints
 from spark_fs.engine.windows.live_series import BucketSeries, Mask
-from spark_fs.online.live.events import Gap
-from spark_fs.online.live.layout import (
+from spark_fs.online.live.byte_layout import (
     OF_MULTISETS,
     SINCE_EVER,
     list_series,
     make_fingerprint,
 )
+from spark_fs.online.live.events import Gap
 from spark_fs.planning.window_plan import WindowPlan
 
 KEPT_EVENTS = 32  # of an entity, the newest ones, whatever their age

@@ -7,7 +7,7 @@ from struct import Struct
 from typing import Any, NamedTuple
 
 from spark_fs.base.types import FLOATS
-from spark_fs.online.live.layout import (
+from spark_fs.online.live.byte_layout import (
     FORMAT,
     GAP,
     HAS_COUNTS,

@@ -5,15 +5,15 @@ from typing import Any, NamedTuple
 
 from spark_fs.base.times import from_micros
 from spark_fs.errors import OnlineStoreError
-from spark_fs.online.live.events import LiveEvents, SeriesEvents
-from spark_fs.online.live.functions import FUNCTIONS, OF_EMPTY, Compute, LiveWindow
-from spark_fs.online.live.layout import (
+from spark_fs.online.live.byte_layout import (
     SINCE_EVER,
     LiveSeries,
     get_series_key,
     list_series,
     make_fingerprint,
 )
+from spark_fs.online.live.events import LiveEvents, SeriesEvents
+from spark_fs.online.live.finished_windows import FUNCTIONS, OF_EMPTY, Compute, LiveWindow
 from spark_fs.planning.window_plan import BoundFeature, WindowPlan
 
 Extent = tuple[int | None, int]  # of a window: its length and its delay

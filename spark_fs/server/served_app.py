@@ -1,4 +1,4 @@
-"""``spark-fs serve``: what it was told, and the process that serves by it."""
+"""What ``spark-fs serve`` was told, and the program that it asks for."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from spark_fs.server.certificates import TlsFiles
 from spark_fs.server.guard import Limits
-from spark_fs.server.tls import TlsFiles
 from spark_fs.server.watchers import RequestWatcher
 
 if TYPE_CHECKING:
@@ -76,25 +76,3 @@ def _make_watchers(options: ServeOptions) -> list[RequestWatcher]:
 
         watchers.append(RequestTraces(make_tracer_provider()))
     return watchers
-
-
-def serve_vectors(fs: FeatureStore, options: ServeOptions) -> None:
-    """Serve until the process is told to end, by processes of their own where there are several.
-
-    Args:
-        fs: the feature store.
-        options: what was asked for.
-
-    Raises:
-        SettingsError: the port is taken.
-        SparkFSError: a view cannot be made ready.
-    """
-    from spark_fs.server.program import run_program
-    from spark_fs.server.workers import WorkerSupervisor
-
-    announcement = "Vectors are at {url} (end it with Ctrl-C)"
-    if options.workers > 1:
-        WorkerSupervisor(options).run(announcement)
-        return
-    app = build_served_app(fs, options)
-    run_program(app, options.host, options.port, options.limits, announcement, tls=options.tls)
