@@ -145,7 +145,7 @@ class Explanation:
         self, expected: ExpectedValues, versions: Versions, cells: Cells, reason: str
     ) -> None:
         """Take the cells whose served value is what a read at these versions says."""
-        rows = [row for row in cells if row in self.cells]
+        rows = sorted(row for row in cells if row in self.cells)  # as they are read
         if not rows:
             return
         entries = make_entries(self.served.rows, rows, self.keys, self.served.instants)

@@ -553,7 +553,7 @@ def test_many_shards_serve_what_one_does(tmp_path: Path, spark: SparkSession, ki
         users = fs.get_feature_group("users", 1)
         users.sync_online(full=True)
         assert users.verify_online().ok
-        users.delete()
+        users.delete(force=True)  # a view reads it
         assert all(
             not name.startswith("users")
             for shard in fs._stores.online.shards

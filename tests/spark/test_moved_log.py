@@ -151,7 +151,7 @@ def test_each_reason_of_skew_is_found(fs: FeatureStore) -> None:
     start = serve_once(fs, view, list(AMOUNTS))
     assert view.skew(start).ok  # limit, n and amount of four cards, as training says
 
-    add_row(fs, "b", datetime.now(UTC) - timedelta(seconds=1), 2, 30.0)
+    add_row(fs, "b", datetime.now(UTC), 2, 30.0)  # after the first request, before the next
     serve_once(fs, view, ["b"])  # the table has 2 and 30, online are 1 and 10
     fs.get_feature_group("activity").sync_online()
     serve_once(fs, view, ["b", "c"])
