@@ -16,10 +16,8 @@ FOLDER = Path(__file__).parent
 HOME = FOLDER.parents[1] / ".demo"
 # Each picture: the page, the width and height of the window, light or dark.
 PICTURES = {
-    "home.png": ("/", 1280, 640, "light"),
     "group.png": ("/group/flight_delays/1#features=hour", 1280, 960, "light"),
     "view.png": ("/view/late_arrivals/1", 1280, 960, "light"),
-    "search.png": ("/search?q=wether", 1280, 460, "light"),
     "lineage.png": ("/lineage", 1280, 420, "light"),
     "dark.png": ("/group/weather/1#features=temp", 1280, 960, "dark"),
 }
