@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from queue import Full, Queue
 from threading import Lock, Thread
-from typing import Any, Protocol
+from typing import Any
 
 LOGGER = logging.getLogger("spark_fs.serve")
 _MAX_WAITING = 10_000  # answers that observers were not told of yet
@@ -16,12 +16,12 @@ _MAX_WAITING_VALUES = 2_000_000  # in their vectors, which are 100 MB or so
 
 
 @dataclass(frozen=True)
-class ServedVectors:
+class ServedAnswer:
     """What one request was answered.
 
     training_dataset_version: by which the transformations learned; None where none did. passed:
-    for each entry what the caller gave. transformed: whether the vectors are. instant: (UTC) at
-    which rows were looked up.
+    for each entry what the caller gave. instant: (UTC) at which rows were looked
+    up.
     """
 
     view: str
@@ -32,7 +32,6 @@ class ServedVectors:
     vectors: Sequence[Sequence[Any]]
     instant: datetime
     request_id: str
-    transformed: bool = True
 
     @property
     def value_count(self) -> int:
@@ -40,32 +39,8 @@ class ServedVectors:
         return sum(map(len, self.vectors))
 
 
-class Observer(Protocol):
-    """Is told of vectors that were handed out, in a thread of its own."""
-
-    def __call__(
-        self,
-        view: str,
-        version: int,
-        training_dataset_version: int | None,
-        entries: Sequence[Mapping[str, Any]],
-        passed: Sequence[Mapping[str, Any]],
-        vectors: Sequence[Sequence[Any]],
-        instant: datetime,
-        request_id: str,
-    ) -> None:
-        """Take note of one answer.
-
-        Args:
-            view: the name of the view.
-            version: of the view.
-            training_dataset_version: by which its transformations learned; None where none did.
-            entries: the keys of each vector.
-            passed: for each entry what the caller gave.
-            vectors: what was handed out.
-            instant: (UTC) at which rows were looked up.
-            request_id: of the request.
-        """
+# Is told of each answer, in a thread of its own.
+Observer = Callable[[ServedAnswer], None]
 
 
 class Observers:
@@ -81,19 +56,19 @@ class Observers:
     def __init__(self, count_dropped: Callable[[], Any] = lambda: None) -> None:
         self.observers: list[Observer] = []
         self._count_dropped = count_dropped
-        self._waiting: Queue[ServedVectors] = Queue(_MAX_WAITING)
+        self._waiting: Queue[ServedAnswer] = Queue(_MAX_WAITING)
         self._waiting_values = 0
         self._lock = Lock()
         self._thread: Thread | None = None
 
-    def tell(self, served: ServedVectors) -> None:
+    def tell(self, served: ServedAnswer) -> None:
         """Let the observers know of an answer, soon; it waits for nothing."""
         if self._thread is None:
             self._start_thread()
         if not self._add(served):
             self._count_dropped()
 
-    def _add(self, served: ServedVectors) -> bool:
+    def _add(self, served: ServedAnswer) -> bool:
         """Whether there is room for an answer; one that is larger than all of it waits alone."""
         values = served.value_count
         with self._lock:
@@ -127,17 +102,8 @@ class Observers:
             self._waiting.task_done()
 
 
-def _tell_observer(observer: Observer, served: ServedVectors) -> None:
+def _tell_observer(observer: Observer, served: ServedAnswer) -> None:
     try:
-        observer(
-            served.view,
-            served.version,
-            served.training_dataset_version,
-            served.entries,
-            served.passed,
-            served.vectors,
-            served.instant,
-            served.request_id,
-        )
+        observer(served)
     except Exception:  # it must not end the thread
         LOGGER.exception("An observer of served vectors failed")

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from spark_fs.server.observers import ServedAnswer
 from spark_fs.spec.feature_view import ViewSpec
 from spark_fs.spec.names import GroupRef
 from spark_fs.spec.serving_log import ServedVectors
@@ -53,49 +53,29 @@ class LogObserver:
         home = self._stores.settings.home
         self._log = ServedLog(home, share, find_synced=self._find_synced, count=count)
 
-    def __call__(
-        self,
-        view: str,
-        version: int,
-        training_dataset_version: int | None,
-        entries: Sequence[Mapping[str, Any]],
-        passed: Sequence[Mapping[str, Any]],
-        vectors: Sequence[Sequence[Any]],
-        instant: datetime,
-        request_id: str,
-    ) -> None:
-        """Take note of one answer, or leave it.
-
-        Args:
-            view: the name of the view.
-            version: of the view.
-            training_dataset_version: by which its transformations learned; None where none did.
-            entries: the keys of each vector.
-            passed: for each entry what the caller gave.
-            vectors: what was handed out.
-            instant: (UTC) at which rows were looked up.
-            request_id: of the request.
-        """
+    def __call__(self, answer: ServedAnswer) -> None:
+        """Take note of one answer, or leave it."""
         if not self._log.is_sampled():
             return
-        ref = GroupRef(view, version)
+        ref = GroupRef(answer.view, answer.version)
+        dataset = answer.training_dataset_version
         try:
-            logged = self._get_view(ref, training_dataset_version)
+            logged = self._get_view(ref, dataset)
         except Exception as error:  # the catalog is away, which each answer would tell anew
-            self._log.drop(len(vectors), error)
+            self._log.drop(len(answer.vectors), error)
             return
         if logged.spec.logging is not None and logged.spec.logging.paused:
             return
         served = ServedVectors(
             ref,
-            training_dataset_version,
+            dataset,
             logged.columns,
             True,
-            entries,
-            passed,
-            vectors,
-            instant,
-            request_id,
+            answer.entries,
+            answer.passed,
+            answer.vectors,
+            answer.instant,
+            answer.request_id,
         )
         self._log.record(served)
 

@@ -18,7 +18,7 @@ from spark_fs.base.given_values import VectorRequest, spread_passed
 from spark_fs.errors import OnlineStoreError, SchemaError, SparkFSError
 from spark_fs.server.asgi import Message, Receive, Send, find_header, send_answer
 from spark_fs.server.error_responses import LOGGER, translate_error
-from spark_fs.server.observers import Observers, ServedVectors
+from spark_fs.server.observers import Observers, ServedAnswer
 from spark_fs.server.request_facts import RequestFacts, get_request_facts
 from spark_fs.server.vector_batches import VectorBatches, ViewQueue, Waiting
 from spark_fs.server.vector_requests import ParsedRequest, parse_request, parse_values
@@ -222,7 +222,7 @@ class _ViewReader:
         except Exception as error:
             return error
         if self._served_to.observers and request.transform:
-            served = ServedVectors(
+            served = ServedAnswer(
                 view.name,
                 view.version,
                 self._state.dataset_version,

@@ -11,6 +11,7 @@ from spark_fs.api.feature_store import FeatureStore
 from spark_fs.api.feature_view import FeatureView
 from spark_fs.errors import SparkFSError
 from spark_fs.flows.served_log import LOGGER
+from spark_fs.server.observers import ServedAnswer
 from spark_fs.server.served_observer import LogObserver
 from spark_fs.server.vector_server import build_vector_app
 
@@ -123,7 +124,7 @@ def test_a_catalog_that_is_away_is_told_once_and_its_vectors_are_counted(
     monkeypatch.setattr(LOGGER, "warning", lambda text, *rest: warnings.append(text % rest))
     for _ in range(3):
         at = datetime.now(UTC)
-        observer(view.name, 1, None, [{"shop": "a"}], [{}], [[1, 4.0]], at, "r")
+        observer(ServedAnswer(view.name, 1, None, [{"shop": "a"}], [{}], [[1, 4.0]], at, "r"))
     observer.close()
     assert counts == [("dropped_error", 1)] * 3
     assert warnings == [

@@ -358,8 +358,8 @@ def test_observers_are_told_of_what_was_served(fs: FeatureStore) -> None:
     def fail(*_: Any) -> None:
         raise RuntimeError("a sink that is full")
 
-    def note(*served_vectors: Any) -> None:
-        told.append(served_vectors)
+    def note(answer: observers.ServedAnswer) -> None:
+        told.append(answer)
         enough.set()
 
     with served(build_vector_app(fs, observers=[fail, note])) as port:
@@ -369,11 +369,12 @@ def test_observers_are_told_of_what_was_served(fs: FeatureStore) -> None:
         assert ask(port, ENTRY | {"entries": [{"shop": "z"}]})[0] == 404
         assert ask(port, body, X_Request_ID="r-1")[0] == 200
         assert enough.wait(20)
-    [(view, version, dataset, entries, passed, vectors, instant, request_id)] = told
-    assert (view, version, dataset, request_id) == ("halves", 1, None, "r-1")
-    assert (entries, passed) == ([{"shop": "b"}], [{"n": 9}])
-    assert vectors == [[4.5, float("inf")]]
-    assert before <= instant <= datetime.now(UTC)
+    (answer,) = told
+    identity = (answer.view, answer.version, answer.training_dataset_version, answer.request_id)
+    assert identity == ("halves", 1, None, "r-1")
+    assert (answer.entries, answer.passed) == ([{"shop": "b"}], [{"n": 9}])
+    assert answer.vectors == [[4.5, float("inf")]]
+    assert before <= answer.instant <= datetime.now(UTC)
 
 
 def test_slow_observers_keep_no_more_than_so_many_values(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -382,16 +383,16 @@ def test_slow_observers_keep_no_more_than_so_many_values(monkeypatch: pytest.Mon
     goes_on, told, dropped = threading.Event(), [], []
     found = observers.Observers(lambda: dropped.append(1))
 
-    def note(*served_vectors: Any) -> None:
+    def note(answer: observers.ServedAnswer) -> None:
         assert goes_on.wait(20)
-        told.append(len(served_vectors[5]))
+        told.append(len(answer.vectors))
 
     found.observers.append(note)
     for sizes in ((8, 1), (4, 3, 1)):
         goes_on.clear()
         for size in sizes:
             vectors = [[0, 0]] * size
-            found.tell(observers.ServedVectors("v", 1, None, (), (), vectors, NOON, "r"))
+            found.tell(observers.ServedAnswer("v", 1, None, (), (), vectors, NOON, "r"))
         goes_on.set()
         found.finish()
     assert told == [8, 4, 1]
