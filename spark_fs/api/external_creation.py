@@ -66,7 +66,8 @@ class ExternalGroupCreation(GroupCreation, SourceStore):
             data_format: "delta", "parquet", "csv", "json", "orc" or "avro" with ``path``; "table"
                 with the name of a Spark table as ``query``; "jdbc" with an SQL query and
                 ``options``; None: the connector's, else "delta".
-            path: The folder or URI of the files.
+            path: The folder or URI of the files. A relative path that is there is kept as the
+                absolute one.
             options: Those of Spark's reader, such as ``{"url": "jdbc:mysql://host:3306/shop",
                 "user": "reader", "password": "${SPARK_FS_SECRET_SHOP}"}``: variables of such names
                 are read from the environment, so no secret is kept.
@@ -161,7 +162,8 @@ class ExternalGroupCreation(GroupCreation, SourceStore):
             storage_connector: A named source.
             query: The name of a Spark table, or an SQL query.
             data_format: What the source is.
-            path: The folder or URI of the files.
+            path: The folder or URI of the files. A relative path that is there is kept as the
+                absolute one.
             options: Those of Spark's reader.
             version: The version.
             description: What it is for.

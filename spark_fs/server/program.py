@@ -18,7 +18,7 @@ import uvicorn
 from spark_fs.server.certificates import TlsFiles
 from spark_fs.server.guard import Limits
 from spark_fs.server.http_connections import make_connection_class
-from spark_fs.server.sockets import open_socket
+from spark_fs.server.sockets import ignore_new_connections, open_socket
 
 LOGGER = logging.getLogger("spark_fs.serve")
 T = TypeVar("T")
@@ -46,8 +46,8 @@ class DrainingServer(uvicorn.Server):
 
     At first it says that it is not ready, and still takes requests for ``drain_seconds``, each
     connection ending with its answer; so whoever sends requests has time to send them elsewhere.
-    Then it takes what has come to its port already, listens no more, answers what is open, and
-    ends. Ctrl-C leaves the first part out.
+    Then it lets no connection begin any more, takes those that have come to its port already,
+    listens no more, answers what is open, and ends. Ctrl-C leaves the first part out.
     """
 
     def __init__(self, config: uvicorn.Config, program: Any, drain_seconds: float) -> None:
@@ -71,6 +71,9 @@ class DrainingServer(uvicorn.Server):
         while loop.time() < due and not self.force_exit:
             await self.on_tick(0)
             await asyncio.sleep(_TICK)
+        for listener in sockets or []:
+            ignore_new_connections(listener)
+        await asyncio.sleep(_TICK)  # for those to be taken that were about to begin
         await self._accept_waiting(sockets or [])
         await super().shutdown(sockets)
 

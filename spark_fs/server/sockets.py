@@ -1,11 +1,24 @@
 """Listen on a port, or say why not."""
 
+import ctypes
 import errno
 import socket
+import struct
+import sys
+from contextlib import suppress
 
 from spark_fs.errors import SettingsError
 
 _BACKLOG = 2_048  # connections that wait to be accepted
+_SO_ATTACH_FILTER = 26  # of Linux, for which Python has no name
+# A program of four steps for the kernel's packet filter: drop what asks for a connection (the flag
+# SYN of a TCP header), and let the rest pass. Each is a code, two jumps and a number.
+_DROP_SYN = (
+    (0x30, 0, 0, 13),  # load the byte of the flags
+    (0x45, 0, 1, 0x02),  # is SYN among them?
+    (0x06, 0, 0, 0),  # then keep nothing of the packet
+    (0x06, 0, 0, 0xFFFFFFFF),  # else all of it
+)
 
 
 def open_socket(host: str, port: int) -> tuple[socket.socket, str]:
@@ -51,6 +64,25 @@ def open_shared_socket(host: str, port: int) -> socket.socket:
         SettingsError: it cannot be listened on.
     """
     return _listen(host, port, is_shared=True)
+
+
+def ignore_new_connections(listener: socket.socket) -> None:
+    """Let no connection begin at a socket any more; those that have begun still come.
+
+    A socket that is closed resets the connections which wait at it, and under load one comes
+    between the last that was taken and the close. Who asks for one now asks again after a second,
+    and is then refused. Elsewhere than on Linux this does nothing.
+
+    Args:
+        listener: the socket.
+    """
+    if sys.platform != "linux":
+        return
+    steps = b"".join(struct.pack("HBBI", *step) for step in _DROP_SYN)
+    buffer = ctypes.create_string_buffer(steps)
+    program = struct.pack("HP", len(_DROP_SYN), ctypes.addressof(buffer))
+    with suppress(OSError):  # a kernel without the filter closes as ever
+        listener.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, program)
 
 
 def _listen(host: str, port: int, is_shared: bool) -> socket.socket:

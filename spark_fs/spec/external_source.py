@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Self
 
 from spark_fs.errors import SettingsError
@@ -43,12 +44,15 @@ class SourceSpec:
 
         Args:
             data_format: one of ``SOURCE_FORMATS``, or ``FRAME``.
-            location: the path, the table or the query.
+            location: the path, the table or the query. A relative path that is there is kept as
+                the absolute one: whoever reads the rows later may be in another folder.
             options: the reader's own.
 
         Raises:
             SettingsError: an option holds a secret, or names a variable that is not read.
         """
+        if data_format in FILE_FORMATS:
+            location = _to_absolute_path(location)
         source = cls(data_format, location, {name: str(value) for name, value in options.items()})
         checked = dict(source.options)
         if data_format in FILE_FORMATS:
@@ -80,6 +84,13 @@ class SourceSpec:
             resolved[name] = _VARIABLE_PATTERN.sub(lambda match: environment[match[1]], text)
             register_secrets(*find_secrets(name, resolved[name]))
         return resolved
+
+
+def _to_absolute_path(location: str) -> str:
+    """A path as it is found from any folder; one that is not in this folder as it was given."""
+    if location and Path(location).exists():
+        return str(Path(location).absolute())
+    return location
 
 
 def check_option(name: str, value: str) -> None:

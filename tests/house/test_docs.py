@@ -1,6 +1,7 @@
 """The documents say what is true."""
 
 import ast
+import asyncio
 import os
 import re
 import subprocess
@@ -9,12 +10,14 @@ import textwrap
 from dataclasses import fields
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
 import yaml
 from pyspark.sql import SparkSession
 
+import spark_fs
 from spark_fs.api.batch_scoring import BatchScoringMixin
 from spark_fs.api.built_group import BuiltGroup
 from spark_fs.api.external_creation import ExternalGroupCreation
@@ -44,7 +47,10 @@ from spark_fs.api.view_serving import ServingMixin
 from spark_fs.api.written_group import WrittenGroup
 from spark_fs.cli import app
 from spark_fs.pipelines import Pipeline
+from spark_fs.server.vector_server import build_vector_app
 from spark_fs.settings import Settings
+
+from serving import put, served, store
 
 ROOT = Path(__file__).parents[2]
 
@@ -72,12 +78,14 @@ def commands(document: Path) -> list[str]:
 README = ROOT / "README.md"  # whose output is compared
 TUTORIALS = ROOT / "docs" / "tutorials"
 PASTED = (TUTORIALS / "first_hour.md", TUTORIALS / "own_data.md")  # in one folder and one shell
+CLIENT = ROOT / "docs" / "client.md"  # which asks a server
+IN_ONE_GO = ("coming_from", "windows")  # pages whose blocks go on from those before
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "document",
-    [d for d in DOCUMENTS if blocks(d, "python") and d not in (README, *PASTED)],
+    [d for d in DOCUMENTS if blocks(d, "python") and d not in (README, CLIENT, *PASTED)],
     ids=lambda d: str(d.relative_to(ROOT)),
 )
 def test_the_examples_run(
@@ -89,9 +97,31 @@ def test_the_examples_run(
     for number, example in enumerate(blocks(document, "python")):
         place = tmp_path / f"example_{number}.py"  # where the source of a function is looked for
         place.write_text(example)
-        exec(
-            compile(example, place, "exec"), names if document.stem == "coming_from" else {**names}
-        )  # which says that it is read in one go
+        known = names if document.stem in IN_ONE_GO else {**names}
+        exec(compile(example, place, "exec"), known)
+
+
+def test_the_examples_of_the_client_ask_a_server(tmp_path: Path) -> None:
+    fs = store(tmp_path)
+    types = {"id": "bigint", "delay": "double"}
+    rows = [{"id": 1, "delay": 3.5}, {"id": 2, "delay": -1.0}]
+    group = put(fs, "flights", types, rows, ["id"])
+    fs.create_feature_view("late_arrivals", group.select(["delay"]))
+    of_one_event_loop = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+    with served(build_vector_app(fs)) as port:
+        first, second = blocks(CLIENT, "python")
+        names: dict[str, Any] = {}
+        exec(to_server(first, port), names)
+        assert names["view"].name == "late_arrivals"
+        awaited = compile(to_server(second, port), "client.md", "exec", of_one_event_loop)
+        asyncio.run(eval(awaited, names))
+        assert isinstance(names["client"], spark_fs.AsyncClient)
+
+
+def to_server(example: str, port: int) -> str:
+    """An example that asks a server on another port."""
+    assert "127.0.0.1:8080" in example
+    return example.replace("127.0.0.1:8080", f"127.0.0.1:{port}")
 
 
 @pytest.mark.slow

@@ -86,3 +86,16 @@ def test_what_spark_alone_reads_is_said_with_the_reason(
     assert text in capsys.readouterr().out
     with pytest.raises(SettingsError, match=f"The local engine cannot run this: {text}"):
         rates.read("arrow", engine="local")
+
+
+def test_a_relative_path_is_read_from_any_folder(
+    store: FeatureStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    declare(store, "relative", Path("rates"), "at")
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
+    relative = store.get_external_feature_group("relative")
+    assert relative.location == str(tmp_path / "rates")
+    assert relative.read("arrow", engine="local").to_pylist() == RATES
