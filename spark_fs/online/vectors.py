@@ -14,6 +14,7 @@ from spark_fs.errors import KeyValueError, NotFoundError, OnlineStoreError, Quer
 from spark_fs.online.entry_keys import find_entry_columns, list_key_types
 from spark_fs.online.group_lookups import GroupLookup, plan_group_lookups
 from spark_fs.online.live.source import LiveSource
+from spark_fs.online.live.windows import FinishWindows
 from spark_fs.online.store import LookupRow, OnlineStore
 from spark_fs.planning.plan import JoinPlan, OutputColumn
 
@@ -187,13 +188,14 @@ class VectorReader:
             OnlineStoreError: The shard that it lies on failed.
         """
         at = to_micros(now)
+        finishers = [lookup.live and lookup.live.prepare(at) for lookup in self._group_lookups]
         vectors: list[list[Any]] = []
         for keys, passed, row in zip(prepared.keys, prepared.passed, rows, strict=True):
             vector: list[Any] = [None] * len(self.output_names)
             if self._group_lookups:
                 if isinstance(row[1], OnlineStoreError):
                     raise row[1]
-                self._fill_vector(vector, row[1:], keys, passed, allow_missing, at)
+                self._fill_vector(vector, row[1:], keys, passed, allow_missing, finishers)
             for name, value in passed.items():
                 vector[self._features[name][0]] = value
             vectors.append(vector)
@@ -311,15 +313,15 @@ class VectorReader:
         entry: Entry,
         passed_features: Entry,
         allow_missing: bool,
-        at: int,
+        finishers: Sequence[FinishWindows | None],
     ) -> None:
         values = iter(row)
-        for lookup in self._group_lookups:
+        for lookup, finish in zip(self._group_lookups, finishers, strict=True):
             has_row = next(values)
-            if lookup.live is not None:
+            if finish is not None:
                 stored = next(values)
-                if not self._has_all_passed(lookup, passed_features):
-                    lookup.fill_windows(vector, stored, at)
+                if not (passed_features and self._has_all_passed(lookup, passed_features)):
+                    lookup.fill_windows(vector, finish(stored))
                 continue
             if not has_row and not allow_missing:
                 self._check_absent_row(lookup, entry, passed_features)

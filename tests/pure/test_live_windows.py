@@ -17,7 +17,9 @@ from spark_fs.engine.windows.edges import Instants
 from spark_fs.engine.windows.live_rows import make_live_rows
 from spark_fs.engine.windows.live_thinning import Thinning
 from spark_fs.errors import OnlineStoreError, SchemaError
-from spark_fs.online.live.byte_layout import LIVE_COLUMN
+from spark_fs.online.live.byte_layout import HEADER, LIVE_COLUMN
+from spark_fs.online.live.recorded_windows import RecordedWindows
+from spark_fs.online.live.suffix_records import build_suffix_layout, make_fingerprint
 from spark_fs.online.live.windows import LiveWindows
 from spark_fs.planning.window_plan import WindowPlan, bind_aggregation
 from spark_fs.spec.aggregation import AggregationSpec
@@ -140,13 +142,28 @@ def check(plan: WindowPlan, table: pa.Table, thinning: Thinning, instants: list[
             continue
         live = LiveWindows(plan, [feature], plan.closed == "both", "g")
         for (key, at), wanted in zip(asked, expected[feature.name], strict=True):
+            kept = by_key.get(key)
             try:
-                (value,) = live.finish(by_key.get(key), at)
+                (value,) = live.prepare(at)(kept)
+                (computed,) = live.prepare(at)(kept and without_records(kept))
             except OnlineStoreError:
                 untold += 1
                 continue
             assert same(value, wanted), (feature, key, at, value, wanted)
+            assert same(computed, wanted), (feature, key, at, computed, wanted)
+    if not untold:
+        told = [feature for feature in plan.features if feature.name in expected]
+        live = LiveWindows(plan, told, plan.closed == "both", "g")
+        rows = zip(*expected.values(), strict=True)
+        for (key, at), row in zip(asked, rows, strict=True):
+            assert all(map(same, live.prepare(at)(by_key.get(key)), row))
     return untold
+
+
+def without_records(kept: bytes) -> bytes:
+    """The same with no window behind the newest event, so that each is computed of the events."""
+    header = HEADER.unpack_from(kept)
+    return HEADER.pack(*header[:-1], 1 << 62) + kept[HEADER.size :]
 
 
 @pytest.mark.parametrize("type_", TYPES)
@@ -182,15 +199,45 @@ def test_events_that_stand_for_others_change_no_window(type_: str, data: st.Data
     check(plan, table, thinning, data.draw(st.lists(st.integers(0, 70), min_size=1, max_size=3)))
 
 
+def test_windows_behind_the_newest_event_are_read_of_records() -> None:
+    """Also where events were left out; any other is computed."""
+    features = (
+        WindowFeature("n", "count", None, 7),
+        WindowFeature("mean", "mean", "x", 7),
+        WindowFeature("ever", "max", "x", None, delay=2),
+        WindowFeature("age", "time_since_last", "x", 15),
+    )
+    spec = AggregationSpec(QuerySpec(GROUP, ("k", "at", "x")), features, ("k",), "at")
+    plan = bind_aggregation(spec, {"k": "string", "at": "timestamp", "x": "double"})
+    layout = build_suffix_layout(plan)
+    read = RecordedWindows(layout, make_fingerprint(plan), plan.features, is_closed=False)
+
+    def ask(events: list[tuple[str, int, bool, float | None]], at: int, **limits: Any) -> Any:
+        thinning = Thinning(plan, 40, **limits)
+        (kept,) = make_live_rows(to_table("double", events), thinning)[LIVE_COLUMN].to_pylist()
+        return read.read_values(kept, read.list_starts(at), at)
+
+    events = [("a", at, True, float(at % 10)) for at in (31, 33, 36, 38)]
+    assert ask(events, 41) == [2, 7.0, 8.0, 3e-6]
+    assert ask(events, 44) == [1, 8.0, 8.0, 6e-6]
+    assert ask(events, 46) == [0, None, 8.0, 8e-6]
+    assert ask(events, 40) is None  # two behind the newest, and the delay is two
+    assert ask([("a", 31, True, 5.0), ("a", 38, True, None)], 42) == [1, None, 5.0, 11e-6]
+    many = [("a", at, True, float(at % 7)) for at in range(38)]
+    limits = {"kept_events": 4, "most_events": 6, "horizons": (1,), "before": 1}
+    assert ask(many, 41, **limits) == [4, (6 + 0 + 1 + 2) / 4, 6.0, 4e-6]
+    assert ask(many, 42, **limits) is None  # one begins among those that were left out
+
+
 def test_windows_of_a_group_that_was_made_anew_are_not_read_as_the_old_ones() -> None:
     """By a process that was made ready before."""
     old = declare("double", "left")
     table = to_table("double", [("a", 1, True, 1.0), ("a", 2, False, 2.0)])
     for other in (declare("double", "left", with_where=False), declare("int", "left")):
         (stored,) = make_live_rows(table, Thinning(old, 30))[LIVE_COLUMN].to_pylist()
-        assert LiveWindows(old, old.features, False, "g").finish(stored, 5)
+        assert LiveWindows(old, old.features, False, "g").prepare(5)(stored)
         with pytest.raises(OnlineStoreError, match="the group was made anew"):
-            LiveWindows(other, other.features, False, "g").finish(stored, 5)
+            LiveWindows(other, other.features, False, "g").prepare(5)(stored)
     kinds = [repr(each.where) for each in old.features]
     moved = replace(
         old,
@@ -202,6 +249,6 @@ def test_windows_of_a_group_that_was_made_anew_are_not_read_as_the_old_ones() ->
         ),
     )
     with pytest.raises(OnlineStoreError, match="the group was made anew"):
-        LiveWindows(moved, old.features, False, "g").finish(stored, 5)
+        LiveWindows(moved, old.features, False, "g").prepare(5)(stored)
     with pytest.raises(OnlineStoreError, match=r"in format 9, .*sync_online\(full=True\)"):
-        LiveWindows(old, old.features, False, "g").finish(b"\t" + stored[1:], 5)
+        LiveWindows(old, old.features, False, "g").prepare(5)(b"\t" + stored[1:])

@@ -3,7 +3,7 @@
 Without Spark, so that any worker, any test and the user's own process give the same answer.
 """
 
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -13,7 +13,7 @@ from spark_fs.base import arrow_types
 from spark_fs.engine.join.matching import MISSING, Ints
 from spark_fs.engine.scan.filters import evaluate_condition
 from spark_fs.engine.windows.aggregate_functions import FUNCTIONS
-from spark_fs.engine.windows.edges import Instants, OrderedEvents, WindowEdges
+from spark_fs.engine.windows.edges import Instants, OrderedEvents, WindowEdges, Windows
 from spark_fs.engine.windows.series import Mask, Series, SeriesWindows
 from spark_fs.planning.window_plan import BoundFeature, WindowPlan
 from spark_fs.spec.predicates import Condition
@@ -42,12 +42,10 @@ def compute_windows(
     """
     ordered_events = OrderedEvents(codes, micros)
     edges = WindowEdges(ordered_events, instants, plan.closed == "both")
-    source = _WindowSource(events, ordered_events, edges, plan)
+    source = WindowSource(events, ordered_events, edges, plan)
     columns = []
     for feature in plan.features:
-        column = FUNCTIONS[feature.function](source.find_windows(feature), feature)
-        type_ = arrow_types.to_arrow_type(feature.result_type)
-        columns.append(pa.chunked_array([column.cast(type_)]))
+        columns.append(pa.chunked_array([source.compute(feature)]))
     return columns
 
 
@@ -67,14 +65,28 @@ def get_known_micros(events: pa.Table, codes: Ints, plan: WindowPlan) -> tuple[I
     return known.to_numpy(), codes
 
 
-class _WindowSource:
-    """The windows of features; those of one column, condition, length and delay share them."""
+class Edges(Protocol):
+    """Where windows begin and end."""
+
+    def find_windows(self, over: int | None, delay: int) -> Windows:
+        """The windows of a length and a delay."""
+
+
+class WindowSource:
+    """The windows of features; those of one column, condition, length and delay share them.
+
+    Args:
+        events: The columns that the plan needs.
+        ordered_events: Their order.
+        edges: Where windows lie in it.
+        plan: What is computed.
+    """
 
     def __init__(
         self,
         events: pa.Table,
         ordered_events: OrderedEvents,
-        edges: WindowEdges,
+        edges: Edges,
         plan: WindowPlan,
     ) -> None:
         self._events = events
@@ -84,6 +96,11 @@ class _WindowSource:
         self._windows: dict[tuple[Any, ...], SeriesWindows] = {}
         self._series: dict[tuple[Any, ...], Series] = {}
         self._masks: dict[str, Mask] = {}
+
+    def compute(self, feature: BoundFeature) -> pa.Array:
+        """A feature in each of its windows."""
+        column = FUNCTIONS[feature.function](self.find_windows(feature), feature)
+        return column.cast(arrow_types.to_arrow_type(feature.result_type))
 
     def find_windows(self, feature: BoundFeature) -> SeriesWindows:
         """The windows of a feature among the events that it counts."""

@@ -5,6 +5,7 @@ make the same bytes.
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
@@ -15,6 +16,7 @@ from spark_fs.engine.join.matching import Ints
 from spark_fs.engine.windows.edges import OrderedEvents
 from spark_fs.engine.windows.instants import find_changes
 from spark_fs.engine.windows.live_series import BucketSeries, Mask, pack_integers
+from spark_fs.engine.windows.live_suffixes import BucketSuffixes
 from spark_fs.engine.windows.live_thinning import SeriesPart, Thinning, mark_kept, to_times
 from spark_fs.engine.windows.rows import read_entities, take_keys
 from spark_fs.online.live import byte_layout
@@ -42,48 +44,65 @@ def make_live_rows(events: pa.Table, thinning: Thinning) -> pa.Table:
     buckets = []
     for series in list_series(plan).values():
         buckets.append(BucketSeries(series, events, ordered.order, column_types))
-    packed = list(_iter_entities(ordered.micros, starts, buckets, thinning))
+    suffixes = BucketSuffixes(events, ordered, np.append(starts, len(entities)), thinning)
+    packer = _EntityPacker(buckets, suffixes, thinning)
+    packed = list(_iter_entities(ordered.micros, starts, packer))
     key_table = events.select(list(dict(plan.keys))).combine_chunks()
     columns = take_keys(key_table, plan, ordered.order[starts])
     names = [*dict(plan.keys), LIVE_COLUMN]
     return pa.Table.from_arrays([*columns, pa.array(packed, pa.binary())], names=names)
 
 
-def _iter_entities(
-    micros: Ints, starts: Ints, buckets: Sequence[BucketSeries], thinning: Thinning
-) -> Iterator[bytes]:
-    for start, end in pairwise([*starts.tolist(), len(micros)]):
-        yield _pack_entity(micros[start:end], start, buckets, thinning)
+def _iter_entities(micros: Ints, starts: Ints, packer: "_EntityPacker") -> Iterator[bytes]:
+    for number, (start, end) in enumerate(pairwise([*starts.tolist(), len(micros)])):
+        yield packer.pack(number, micros[start:end], start)
 
 
-def _pack_entity(
-    micros: Ints, start: int, buckets: Sequence[BucketSeries], thinning: Thinning
-) -> bytes:
-    """The events of one entity.
+@dataclass(frozen=True)
+class _EntityPacker:
+    """Packs the events of an entity.
 
-    Args:
-        micros: The instants of all of them, in order.
-        start: Where they begin among those of the bucket.
-        buckets: The series of the bucket.
-        thinning: Which of them are kept.
+    buckets, suffixes: the series of the bucket, and its records. thinning: which events are kept.
     """
-    end = start + len(micros)
-    first = thinning.find_first(micros)
-    since = byte_layout.SINCE_EVER if first == 0 else int(micros[first - 1]) + 1
-    micros = micros[first:]
-    parts = [SeriesPart(bucket, start + first, end, micros) for bucket in buckets]
-    gaps = thinning.find_gaps(micros)
-    is_kept = mark_kept(len(micros), gaps, parts)
-    times = micros[is_kept].astype("<i8").tobytes()
-    gap_bytes = b"".join(byte_layout.GAP.pack(*to_times(gap, micros)) for gap in gaps)
-    packed = [_PartPacker(part, gaps, is_kept).pack() for part in parts]
-    count = int(is_kept.sum())
-    header = byte_layout.HEADER.pack(
-        byte_layout.FORMAT, len(gaps), count, thinning.fingerprint, since
-    )
-    head = header + gap_bytes + times
-    places = np.cumsum([0, *map(len, packed)])[:-1] + len(head) + 4 * len(packed)
-    return b"".join([head, places.astype("<u4").tobytes(), *packed])
+
+    buckets: Sequence[BucketSeries]
+    suffixes: BucketSuffixes
+    thinning: Thinning
+
+    def pack(self, number: int, micros: Ints, start: int) -> bytes:
+        """The bytes of one entity.
+
+        Args:
+            number: Of the entity in the bucket.
+            micros: The instants of all of its events, in order.
+            start: Where they begin among those of the bucket.
+        """
+        end = start + len(micros)
+        first = self.thinning.find_first(micros)
+        since = byte_layout.SINCE_EVER if first == 0 else int(micros[first - 1]) + 1
+        micros = micros[first:]
+        parts = [SeriesPart(bucket, start + first, end, micros) for bucket in self.buckets]
+        gaps = self.thinning.find_gaps(micros)
+        is_kept = mark_kept(len(micros), gaps, parts)
+        records = self.suffixes.select_records(number, is_kept)
+        record_bytes = records.tobytes() + self.suffixes.pack_whole(number)
+        packed = [_PartPacker(part, gaps, is_kept).pack() for part in parts]
+        header = byte_layout.HEADER.pack(
+            byte_layout.FORMAT,
+            byte_layout.HAS_FULL_RECORDS * self.suffixes.is_full(records),
+            len(gaps),
+            int(is_kept.sum()),
+            len(records),
+            self.thinning.fingerprint,
+            since,
+            int(micros[-1]),
+        )
+        gap_bytes = b"".join(byte_layout.GAP.pack(*to_times(gap, micros)) for gap in gaps)
+        head = header + gap_bytes + micros[is_kept].astype("<i8").tobytes()
+        places = np.cumsum([0, *map(len, packed)])[:-1] + len(head) + 4 * len(packed)
+        body = b"".join([head, places.astype("<u4").tobytes(), *packed])
+        padding = bytes(-(len(body) + len(record_bytes)) % byte_layout.WORD_BYTES)
+        return body + padding + record_bytes
 
 
 class _PartPacker:

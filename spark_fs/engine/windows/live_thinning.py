@@ -9,13 +9,9 @@ import numpy as np
 from spark_fs.base.times import DAY_MICROS
 from spark_fs.engine.join.matching import Ints
 from spark_fs.engine.windows.live_series import BucketSeries, Mask
-from spark_fs.online.live.byte_layout import (
-    OF_MULTISETS,
-    SINCE_EVER,
-    list_series,
-    make_fingerprint,
-)
+from spark_fs.online.live.byte_layout import OF_MULTISETS, SINCE_EVER
 from spark_fs.online.live.events import Gap
+from spark_fs.online.live.suffix_records import make_fingerprint
 from spark_fs.planning.window_plan import WindowPlan
 
 KEPT_EVENTS = 32  # of an entity, the newest ones, whatever their age
@@ -45,8 +41,18 @@ class Thinning:
 
     @cached_property
     def fingerprint(self) -> int:
-        """That of the series of the aggregation."""
-        return make_fingerprint(list_series(self.plan).values())
+        """That of the aggregation."""
+        return make_fingerprint(self.plan)
+
+    @cached_property
+    def oldest_start(self) -> int | None:
+        """From when on windows of some length begin; None where all of them hold all history."""
+        starts = []
+        for feature in self.plan.features:
+            if feature.over is not None:
+                start = self.now - self.before - feature.delay - feature.over
+                starts.append(max(start, SINCE_EVER))
+        return min(starts, default=None)
 
     @cached_property
     def _offsets(self) -> list[int]:

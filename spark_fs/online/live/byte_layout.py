@@ -4,16 +4,15 @@ One value of bytes for each entity, little-endian: a header; the gaps; the insta
 in order; where each series begins; the series. Positions stand between events: what comes before
 the event of that number. A series has for each position the number of its events before it, their
 exact sum and that of their squares, so a window is two binary searches and two slices. Where a
-function looks at values, it has the rank of each among the distinct ones, and these.
+function looks at values, it has the rank of each among the distinct ones, and these. At the end are
+the records of ``suffix_records.py``, of the newest positions.
 
 Of an entity with many events those are left out that no window will begin or end between before
 the next sync. They are a gap: its events are in the numbers and sums behind it, and of their values
 those are kept that functions look at, each with the number of events that it stands for.
 """
 
-import json
-import zlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
@@ -33,14 +32,17 @@ from spark_fs.spec.window_features import Function
 
 LIVE_COLUMN = "_live"  # no feature begins with an underscore
 TABLE_SUFFIX = "$live"  # no group has a $ in its name
-FORMAT = 2
-# the format, how many gaps and events, the fingerprint of the series, since when all are there
-HEADER = Struct("<BxHIIq")
+FORMAT = 3
+# the format, flags, how many gaps, events and suffix records, the fingerprint of the windows, since
+# when all events are there, and when the newest became known
+HEADER = Struct("<BBHIIIqq")
+WORD_BYTES = 8  # gaps and instants are words behind the header; the whole is padded to words
 GAP = Struct("<qq")  # no window begins or ends after the first of these instants, up to the last
 # flags, the width of a rank, of a sum and of a square in bytes, the exponent of the unit of sums,
 # how many values there are, and how many of them are distinct
 SERIES = Struct("<BBHHxxiII")
 SINCE_EVER = -(1 << 63)
+HAS_FULL_RECORDS = 1  # a flag of the header: each suffix record is of events of every series
 # Flags of a series: what it has, where that does not follow from the positions alone.
 HAS_COUNTS = 1  # the number of its events before each position
 HAS_NON_FINITE = 2  # how many of these are NaN, and infinities of both signs
@@ -77,10 +79,6 @@ RANK_CODES: Mapping[int, str] = {1: "B", 2: "H", 4: "I"}
 _EPOCH_DAY = date(1970, 1, 1)
 
 
-def _keep_value(value: Any) -> Any:
-    return value
-
-
 def _decode_date(days: int) -> date:
     return _EPOCH_DAY + timedelta(days=days)
 
@@ -96,6 +94,11 @@ _DECODERS: Mapping[str, Callable[[Any], Any]] = {
     "string": bytes.decode,
     "decimal": _decode_decimal,
 }
+
+
+def find_decoder(type_: str | None) -> Callable[[Any], Any] | None:
+    """What makes a value of a type of the one that is kept; None: they are the same."""
+    return _DECODERS.get(types.get_base_type(type_ or ""))
 
 
 @dataclass(frozen=True)
@@ -144,9 +147,9 @@ class LiveSeries:
         return FIXED_CODES.get(types.get_base_type(self.type or ""))
 
     @cached_property
-    def decode(self) -> Callable[[Any], Any]:
-        """What makes a value of its type of the one that is kept."""
-        return _DECODERS.get(types.get_base_type(self.type or ""), _keep_value)
+    def decode(self) -> Callable[[Any], Any] | None:
+        """As ``find_decoder`` of its type."""
+        return find_decoder(self.type)
 
 
 SeriesKey = tuple[str | None, str]
@@ -173,16 +176,6 @@ def _make_series(features: Sequence[BoundFeature]) -> LiveSeries:
         if feature.function in ("last_n", "last_distinct_n"):
             longest_list = max(longest_list, int(feature.argument or 0))
     return LiveSeries(first.column, first.type, first.where, functions, longest_list)
-
-
-def make_fingerprint(all_series: Iterable[LiveSeries]) -> int:
-    """A number by which bytes tell of which series they are: a group may be made anew."""
-    described = []
-    for series in all_series:
-        where = None if series.where is None else series.where.to_json()
-        functions = sorted(series.functions)
-        described.append([series.column, series.type, where, functions, series.longest_list])
-    return zlib.crc32(json.dumps(described, default=str).encode())
 
 
 def make_live_table_name(group: GroupSpec, capabilities: Capabilities) -> str:

@@ -36,26 +36,37 @@ class Gap(NamedTuple):
 class LiveEvents:
     """The events of one entity.
 
-    fingerprint: of the series that they lie in. since: from when on all are there. micros: when
-    each became known, in order.
+    fingerprint: of the windows that they are kept for. since: from when on all are there. count:
+    how many there are. micros: when each became known, in order.
     """
+
+    __slots__ = (
+        "_starts_at",
+        "_view",
+        "count",
+        "fingerprint",
+        "gaps",
+        "micros",
+        "since",
+        "stored",
+    )
 
     def __init__(self, stored: bytes) -> None:
         """Read where things lie, and nothing of them."""
         if stored[0] != FORMAT:
             raise ValueError(stored[0])
-        _, gap_count, count, self.fingerprint, self.since = HEADER.unpack_from(stored)
-        self.stored = bytes(stored)  # a driver may give a bytearray
-        self._view = memoryview(self.stored)
+        self.stored = stored
+        header = HEADER.unpack_from(stored)
+        _, _, gap_count, count, _, self.fingerprint, self.since, _ = header
+        self.count: int = count
         start = HEADER.size
         self.gaps: list[Gap] = []
         for _ in range(gap_count):
             self.gaps.append(Gap(*GAP.unpack_from(stored, start)))
             start += GAP.size
-        self.is_whole = self.since == SINCE_EVER and not gap_count
-        self.count = count
-        self.micros = self.read_numbers(start, count, "q")
+        self._view = memoryview(stored)
         self._starts_at = start + count * _LONG_BYTES
+        self.micros: Sequence[int] = self._view[start : self._starts_at].cast("q")
 
     def read_numbers(self, start: int, count: int, code: str) -> Sequence[Any]:
         """So many numbers of a struct code."""
@@ -67,10 +78,6 @@ class LiveEvents:
         """Where a series begins."""
         (start,) = _WORD.unpack_from(self.stored, self._starts_at + number * _WORD_BYTES)
         return int(start)
-
-    def find_position(self, micros: int) -> int:
-        """The position before which are all events that became known before an instant."""
-        return bisect_left(self.micros, micros)
 
     def find_doubt(self, micros: int) -> Gap | None:
         """The instants between which a window may not begin or end, where this is one of them."""
@@ -189,7 +196,9 @@ class SeriesEvents:
 
     def get_value(self, rank: int) -> Any:
         """The value of a rank."""
-        return self.series.decode(self._distinct[rank])
+        value = self._distinct[rank]
+        decode = self.series.decode
+        return value if decode is None else decode(value)
 
     def get_equal_value(self, rank: int) -> Any:
         """The same, of zeros of both signs always 0.0."""
@@ -233,7 +242,7 @@ class _Texts(Sequence[bytes]):
     """Values of any length, each from where it begins to where the next does."""
 
     def __init__(self, events: LiveEvents, start: int, count: int) -> None:
-        self._stored = events.stored
+        self._stored = bytes(events.stored)  # a driver may give a bytearray
         self._ends = events.read_numbers(start, count + 1, "I")
         self._start = start + (count + 1) * _WORD_BYTES
 

@@ -1,35 +1,44 @@
 """The features of one entity at an instant, of what a sync left of its events."""
 
-from collections.abc import Sequence
+from bisect import bisect_left
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 from spark_fs.base.times import from_micros
 from spark_fs.errors import OnlineStoreError
-from spark_fs.online.live.byte_layout import (
-    SINCE_EVER,
-    LiveSeries,
-    get_series_key,
-    list_series,
-    make_fingerprint,
-)
-from spark_fs.online.live.events import LiveEvents, SeriesEvents
+from spark_fs.online.live.byte_layout import SINCE_EVER, LiveSeries, get_series_key, list_series
+from spark_fs.online.live.events import Gap, LiveEvents, SeriesEvents
 from spark_fs.online.live.finished_windows import FUNCTIONS, OF_EMPTY, Compute, LiveWindow
+from spark_fs.online.live.recorded_windows import RecordedWindows
+from spark_fs.online.live.suffix_records import build_suffix_layout, make_fingerprint
 from spark_fs.planning.window_plan import BoundFeature, WindowPlan
 
-Extent = tuple[int | None, int]  # of a window: its length and its delay
+FinishWindows = Callable[[bytes | None], Sequence[Any]]
 
 
 class _Step(NamedTuple):
-    """One feature: what computes it, and the number of its window, which others may share."""
+    """One feature: its place, what computes it, and the number of its series."""
 
+    place: int
     feature: BoundFeature
     compute: Compute
-    window: int
-    empty: int | None
+    series: int
+
+
+class _Extent(NamedTuple):
+    """A length and a delay. name: of a feature of these, for errors."""
+
+    over: int | None
+    delay: int
+    name: str
 
 
 class LiveWindows:
     """Finishes windows of one aggregation; safe to share between threads.
+
+    Where all windows end behind the newest event of an entity, they are read of its records, else
+    computed of its events.
 
     Args:
         stored_plan: The windows whose events are online.
@@ -48,53 +57,70 @@ class LiveWindows:
         series = list_series(stored_plan)
         numbers = {key: number for number, key in enumerate(series)}
         self._series: list[LiveSeries] = list(series.values())
-        self._fingerprint = make_fingerprint(self._series)
+        self._fingerprint = make_fingerprint(stored_plan)
+        layout = build_suffix_layout(stored_plan)
+        self._recorded = RecordedWindows(layout, self._fingerprint, features, is_closed)
         self._is_closed = is_closed
         self._group = group
-        self._extents: dict[Extent, str] = {}  # with the name of a feature
-        windows: dict[tuple[int, Extent], int] = {}
-        self._steps = []
-        for feature in features:
-            extent = (feature.over, feature.delay)
-            self._extents.setdefault(extent, feature.name)
-            key = (numbers[get_series_key(feature)], extent)
-            window = windows.setdefault(key, len(windows))
-            empty = 0 if feature.function in OF_EMPTY else None
-            self._steps.append(_Step(feature, FUNCTIONS[feature.function], window, empty))
-        self._windows = list(windows)
-        self._used_series = sorted({number for number, _ in windows})
+        empty_values = [0 if each.function in OF_EMPTY else None for each in features]
+        self._empty: tuple[Any, ...] = tuple(empty_values)
+        self._steps: dict[_Extent, list[_Step]] = {}
+        self._unrecorded_steps: dict[_Extent, list[_Step]] = {}
+        extents: dict[tuple[int | None, int], _Extent] = {}
+        for place, feature in enumerate(features):
+            new_extent = _Extent(feature.over, feature.delay, feature.name)
+            extent = extents.setdefault((feature.over, feature.delay), new_extent)
+            number = numbers[get_series_key(feature)]
+            step = _Step(place, feature, FUNCTIONS[feature.function], number)
+            self._steps.setdefault(extent, []).append(step)
+            if layout.find_field(feature) is None:
+                self._unrecorded_steps.setdefault(extent, []).append(step)
 
-    def finish(self, stored: bytes | None, at: int) -> list[Any]:
-        """The features of an entity at an instant.
+    def prepare(self, at: int) -> FinishWindows:
+        """What finishes the features of an entity at an instant.
+
+        It takes what is online of the entity, None where it has no events, and gives the value of
+        each feature, in their order. Its errors are OnlineStoreError where a window begins or ends
+        where events were left out, and where what is online is of other windows; SchemaError where
+        a sum is too large for its type.
 
         Args:
-            stored: What is online of it; None: it has no events.
             at: The instant, in microseconds since 1970.
-
-        Returns:
-            The value of each feature, in their order.
-
-        Raises:
-            OnlineStoreError: A window begins or ends where events were left out, or what is online
-                is of other windows.
-            SchemaError: A sum is too large for its type.
         """
+        return partial(self._finish, at, self._recorded.list_starts(at))
+
+    def _finish(self, at: int, starts: Sequence[int], stored: bytes | None) -> Sequence[Any]:
         if stored is None:
-            return [step.empty for step in self._steps]
-        events = self._open_events(stored)
-        edges = {extent: self._find_edges(events, extent, at) for extent in self._extents}
-        series = {}
-        for number in self._used_series:
-            series[number] = SeriesEvents(events, number, self._series[number])
-        windows = []
-        for number, extent in self._windows:
-            start, end = edges[extent]
-            windows.append(LiveWindow(series[number], start, end, at))
-        values = []
-        for feature, compute, number, empty in self._steps:
-            window = windows[number]
-            values.append(compute(window, feature) if window.count else empty)
+            return self._empty
+        values = self._recorded.read_values(stored, starts, at)
+        if values is None:
+            values = list(self._empty)
+            self._compute(values, stored, self._steps, at)
+        elif self._unrecorded_steps:
+            self._compute(values, stored, self._unrecorded_steps, at)
         return values
+
+    def _compute(
+        self,
+        values: list[Any],
+        stored: bytes,
+        steps_of_extents: Mapping[_Extent, Sequence[_Step]],
+        at: int,
+    ) -> None:
+        """Put features of an entity, computed of its events, into its values."""
+        events = self._open_events(stored)
+        opened: dict[int, SeriesEvents] = {}
+        for extent, steps in steps_of_extents.items():
+            start, end = self._find_edges(events, extent, at)
+            windows: dict[int, LiveWindow] = {}
+            for place, feature, compute, number in steps:
+                if number not in opened:
+                    opened[number] = SeriesEvents(events, number, self._series[number])
+                if number not in windows:
+                    windows[number] = LiveWindow(opened[number], start, end, at)
+                window = windows[number]
+                if window.count:
+                    values[place] = compute(window, feature)
 
     def _open_events(self, stored: bytes) -> LiveEvents:
         try:
@@ -112,28 +138,28 @@ class LiveWindows:
             )
         return events
 
-    def _find_edges(self, events: LiveEvents, extent: Extent, at: int) -> tuple[int, int]:
-        """The positions between which the events of a window are."""
-        over, delay = extent
-        ends_before = at - delay + self._is_closed
-        starts_from = SINCE_EVER if over is None else at - delay - over
-        if not events.is_whole:
-            for edge in (starts_from, ends_before):
-                self._check_edge(events, extent, edge, at)
-        start = 0 if over is None else events.find_position(starts_from)
-        return start, events.find_position(ends_before)
+    def _find_edges(self, events: LiveEvents, extent: _Extent, at: int) -> tuple[int, int]:
+        """The positions between which the events of a window are.
 
-    def _check_edge(self, events: LiveEvents, extent: Extent, edge: int, at: int) -> None:
-        """OnlineStoreError where a window begins or ends between events that were left out."""
-        doubt = events.find_doubt(edge)
-        if doubt is None:
-            return
+        OnlineStoreError where it begins or ends between events that were left out.
+        """
+        ends_before = at - extent.delay + self._is_closed
+        starts_from = SINCE_EVER
+        if extent.over is not None:
+            starts_from = at - extent.delay - extent.over
+        for edge in (starts_from, ends_before):
+            doubt = events.find_doubt(edge)
+            if doubt is not None:
+                raise self._make_doubt_error(extent, doubt, at)
+        return bisect_left(events.micros, starts_from), bisect_left(events.micros, ends_before)
+
+    def _make_doubt_error(self, extent: _Extent, doubt: Gap, at: int) -> OnlineStoreError:
         last = from_micros(doubt.last).isoformat()
         missing = f"those up to {last}"
         if doubt.first != SINCE_EVER:
             missing = f"those from {from_micros(doubt.first).isoformat()} to {last}"
-        raise OnlineStoreError(
-            f"Window feature {self._extents[extent]!r} cannot be told of"
+        return OnlineStoreError(
+            f"Window feature {extent.name!r} cannot be told of"
             f" {from_micros(at).isoformat()}: its window begins or ends among events of feature"
             f" group {self._group} that are not online one by one, {missing}. Sync the group again"
             " by sync_online(), for an instant of the past with now= of that instant and full=True."
