@@ -17,7 +17,7 @@ from spark_fs.engine.windows.edges import Instants
 from spark_fs.engine.windows.live_rows import make_live_rows
 from spark_fs.engine.windows.live_thinning import Thinning
 from spark_fs.errors import OnlineStoreError, SchemaError
-from spark_fs.online.live.byte_layout import HEADER, LIVE_COLUMN
+from spark_fs.online.live.byte_layout import HEADER, LIVE_COLUMN, SINCE_EVER
 from spark_fs.online.live.recorded_windows import RecordedWindows
 from spark_fs.online.live.suffix_records import build_suffix_layout, make_fingerprint
 from spark_fs.online.live.windows import LiveWindows
@@ -161,9 +161,9 @@ def check(plan: WindowPlan, table: pa.Table, thinning: Thinning, instants: list[
 
 
 def without_records(kept: bytes) -> bytes:
-    """The same with no window behind the newest event, so that each is computed of the events."""
+    """The same with records of no instant, so that each window is computed of the events."""
     header = HEADER.unpack_from(kept)
-    return HEADER.pack(*header[:-1], 1 << 62) + kept[HEADER.size :]
+    return HEADER.pack(*header[:-1], SINCE_EVER) + kept[HEADER.size :]
 
 
 @pytest.mark.parametrize("type_", TYPES)
@@ -179,7 +179,7 @@ def test_a_window_is_to_the_bit_what_the_kernel_says(type_: str, data: st.DataOb
     )
     table = to_table(type_, data.draw(st.lists(event, max_size=25)))
     instants = data.draw(st.lists(st.integers(-5, 60), min_size=1, max_size=4))
-    assert not check(plan, table, Thinning(plan, 30), instants)
+    assert not check(plan, table, Thinning(plan, 30, record_horizon=15), instants)
 
 
 @pytest.mark.parametrize("type_", TYPES)
@@ -194,7 +194,8 @@ def test_events_that_stand_for_others_change_no_window(type_: str, data: st.Data
         st.one_of(values_of(type_), values_of(type_), st.none()),
     )
     table = to_table(type_, data.draw(st.lists(event, min_size=10, max_size=60)))
-    thinning = Thinning(plan, 50, kept_events=4, most_events=6, horizons=(3, 1), before=1)
+    limits = {"kept_events": 4, "most_events": 6, "before": 1}
+    thinning = Thinning(plan, 50, horizons=(3, 1), record_horizon=9, **limits)
     assert not check(plan, table, thinning, [49, 50, 51])
     check(plan, table, thinning, data.draw(st.lists(st.integers(0, 70), min_size=1, max_size=3)))
 
@@ -226,6 +227,7 @@ def test_windows_behind_the_newest_event_are_read_of_records() -> None:
     many = [("a", at, True, float(at % 7)) for at in range(38)]
     limits = {"kept_events": 4, "most_events": 6, "horizons": (1,), "before": 1}
     assert ask(many, 41, **limits) == [4, (6 + 0 + 1 + 2) / 4, 6.0, 4e-6]
+    assert ask(many, 41, **limits, record_horizon=0) is None
     assert ask(many, 42, **limits) is None  # one begins among those that were left out
 
 

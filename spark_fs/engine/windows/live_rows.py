@@ -84,21 +84,24 @@ class _EntityPacker:
         parts = [SeriesPart(bucket, start + first, end, micros) for bucket in self.buckets]
         gaps = self.thinning.find_gaps(micros)
         is_kept = mark_kept(len(micros), gaps, parts)
-        records = self.suffixes.select_records(number, is_kept)
+        records, ends = self.suffixes.select_records(number, start + first, is_kept)
         record_bytes = records.tobytes() + self.suffixes.pack_whole(number)
         packed = [_PartPacker(part, gaps, is_kept).pack() for part in parts]
         header = byte_layout.HEADER.pack(
             byte_layout.FORMAT,
             byte_layout.HAS_FULL_RECORDS * self.suffixes.is_full(records),
+            len(ends),
             len(gaps),
             int(is_kept.sum()),
-            len(records),
             self.thinning.fingerprint,
             since,
             int(micros[-1]),
+            self.thinning.recorded_from,
+            self.thinning.recorded_until,
         )
         gap_bytes = b"".join(byte_layout.GAP.pack(*to_times(gap, micros)) for gap in gaps)
-        head = header + gap_bytes + micros[is_kept].astype("<i8").tobytes()
+        end_bytes = np.array(ends, "<i8").tobytes()
+        head = header + end_bytes + gap_bytes + micros[is_kept].astype("<i8").tobytes()
         places = np.cumsum([0, *map(len, packed)])[:-1] + len(head) + 4 * len(packed)
         body = b"".join([head, places.astype("<u4").tobytes(), *packed])
         padding = bytes(-(len(body) + len(record_bytes)) % byte_layout.WORD_BYTES)

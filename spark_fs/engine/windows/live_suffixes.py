@@ -6,6 +6,7 @@ what is read of them is to the last bit what a training read says.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +18,7 @@ from spark_fs.engine.windows.kernel import WindowSource
 from spark_fs.engine.windows.live_series import Mask
 from spark_fs.engine.windows.live_thinning import Thinning
 from spark_fs.engine.windows.series import SeriesWindows
+from spark_fs.online.live.byte_layout import SINCE_EVER
 from spark_fs.online.live.suffix_records import build_suffix_layout
 
 Records = npt.NDArray[np.void]
@@ -43,6 +45,13 @@ class _SuffixEdges:
         return self.windows
 
 
+class EntityRecords(NamedTuple):
+    """The records of an entity, and for each reach the position behind them, were they the last."""
+
+    records: Records
+    ends: list[int]
+
+
 class BucketSuffixes:
     """The records of the events of a bucket.
 
@@ -60,25 +69,55 @@ class BucketSuffixes:
         self._ordered = ordered
         self._plan = thinning.plan
         self._layout = build_suffix_layout(thinning.plan)
+        self._thinning = thinning
         ends = np.repeat(starts[1:], np.diff(starts))
-        rows = np.zeros(0, np.int64)
-        if thinning.oldest_start is not None:
-            rows = np.flatnonzero(ordered.micros >= thinning.oldest_start)
+        self._is_recorded = self._mark_recorded(starts)
+        rows = np.flatnonzero(self._is_recorded)
         self._records = self._compute(rows, ends[rows])
         self._places = np.searchsorted(rows, starts).tolist()
         self._whole = None
         if self._layout.has_whole:
             self._whole = self._compute(starts[:-1], starts[1:])
 
-    def select_records(self, entity: int, is_kept: Mask) -> Records:
-        """The records of the newest events of an entity, those with which a window may begin.
+    def _list_stretches(self) -> list[tuple[int, int]]:
+        """Between which instants windows begin while they are read of records, for each reach."""
+        stretches = []
+        for reach in self._layout.reaches:
+            first = max(self._thinning.recorded_from - reach, SINCE_EVER)
+            last = max(self._thinning.recorded_until - reach, SINCE_EVER)
+            stretches.append((first, last))
+        return stretches
+
+    def _mark_recorded(self, starts: Ints) -> Mask:
+        """Which events are then the first of a window."""
+        micros = self._ordered.micros
+        before = np.concatenate([micros[:1], micros[:-1]])
+        before[starts[:-1]] = SINCE_EVER
+        is_recorded = np.zeros(len(micros), bool)
+        for first, last in self._list_stretches():
+            is_recorded |= (micros >= first) & (before < last)
+        return is_recorded
+
+    def select_records(self, entity: int, start: int, is_kept: Mask) -> EntityRecords:
+        """The records of an entity.
 
         Args:
             entity: Its number in the bucket.
-            is_kept: Which of its events are online.
+            start: The first of its events that may be online.
+            is_kept: Which of these and the later ones are.
         """
         records = self._records[self._places[entity] : self._places[entity + 1]]
-        return records[is_kept[len(is_kept) - len(records) :]]
+        rows = slice(start, start + len(is_kept))
+        is_recorded = self._is_recorded[rows]
+        records = records[len(records) - np.count_nonzero(is_recorded) :]
+        records = records[is_kept[is_recorded]]
+        counts_before = np.concatenate([[0], np.cumsum(is_recorded[is_kept])])
+        micros = self._ordered.micros[rows][is_kept]
+        ends = []
+        for first, _ in self._list_stretches():
+            position = int(np.searchsorted(micros, first))
+            ends.append(position + len(records) - int(counts_before[position]))
+        return EntityRecords(records, ends)
 
     def is_full(self, records: Records) -> bool:
         """Whether each record is of events of every series."""

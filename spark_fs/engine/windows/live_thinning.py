@@ -20,6 +20,8 @@ _HOUR = 3_600_000_000
 # For how long after a sync windows can be told, for the first that leaves few enough events.
 HORIZONS = (7 * DAY_MICROS, DAY_MICROS, 6 * _HOUR, _HOUR)
 BEFORE = 600_000_000  # microseconds before the sync, of which windows can be told too
+# For how long after it they are read of records; of all events these were half of the bytes.
+RECORD_HORIZON = DAY_MICROS
 _FOREVER = 1 << 62
 _OF_EACH = ("distinct_count", "approx_distinct_count", *OF_MULTISETS)
 
@@ -29,7 +31,7 @@ class Thinning:
     """How the events of an aggregation are thinned in a sync.
 
     plan: the aggregation. now: the instant of the sync, in microseconds. kept_events, most_events,
-    horizons: as the constants.
+    horizons, before, record_horizon: as the constants.
     """
 
     plan: WindowPlan
@@ -38,21 +40,22 @@ class Thinning:
     most_events: int = MOST_EVENTS
     horizons: tuple[int, ...] = HORIZONS
     before: int = BEFORE
+    record_horizon: int = RECORD_HORIZON
 
     @cached_property
     def fingerprint(self) -> int:
         """That of the aggregation."""
         return make_fingerprint(self.plan)
 
-    @cached_property
-    def oldest_start(self) -> int | None:
-        """From when on windows of some length begin; None where all of them hold all history."""
-        starts = []
-        for feature in self.plan.features:
-            if feature.over is not None:
-                start = self.now - self.before - feature.delay - feature.over
-                starts.append(max(start, SINCE_EVER))
-        return min(starts, default=None)
+    @property
+    def recorded_from(self) -> int:
+        """The first instant at which windows are read of records."""
+        return self.now - self.before
+
+    @property
+    def recorded_until(self) -> int:
+        """The last one."""
+        return self.now + self.record_horizon
 
     @cached_property
     def _offsets(self) -> list[int]:

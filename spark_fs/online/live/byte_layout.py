@@ -1,11 +1,12 @@
 """How the events of an entity lie online, so that its windows are finished without decoding them.
 
-One value of bytes for each entity, little-endian: a header; the gaps; the instants of the events,
-in order; where each series begins; the series. Positions stand between events: what comes before
+One value of bytes for each entity, little-endian: a header; for each reach of ``suffix_records.py``
+the position behind its records, were they the last ones; the gaps; the instants of the events, in
+order; where each series begins; the series. Positions stand between events: what comes before
 the event of that number. A series has for each position the number of its events before it, their
 exact sum and that of their squares, so a window is two binary searches and two slices. Where a
 function looks at values, it has the rank of each among the distinct ones, and these. At the end are
-the records of ``suffix_records.py``, of the newest positions.
+the records.
 
 Of an entity with many events those are left out that no window will begin or end between before
 the next sync. They are a gap: its events are in the numbers and sums behind it, and of their values
@@ -33,10 +34,10 @@ from spark_fs.spec.window_features import Function
 LIVE_COLUMN = "_live"  # no feature begins with an underscore
 TABLE_SUFFIX = "$live"  # no group has a $ in its name
 FORMAT = 3
-# the format, flags, how many gaps, events and suffix records, the fingerprint of the windows, since
-# when all events are there, and when the newest became known
-HEADER = Struct("<BBHIIIqq")
-WORD_BYTES = 8  # gaps and instants are words behind the header; the whole is padded to words
+# the format, flags, how many reaches, gaps and events, the fingerprint of the windows, since when
+# all events are there, when the newest became known, and from when to when there are records
+HEADER = Struct("<BBHIIIqqqq")
+WORD_BYTES = 8  # what comes up to the instants is words, and the whole is padded to words
 GAP = Struct("<qq")  # no window begins or ends after the first of these instants, up to the last
 # flags, the width of a rank, of a sum and of a square in bytes, the exponent of the unit of sums,
 # how many values there are, and how many of them are distinct

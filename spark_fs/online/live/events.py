@@ -18,12 +18,12 @@ from spark_fs.online.live.byte_layout import (
     RANK_CODES,
     SERIES,
     SINCE_EVER,
+    WORD_BYTES,
     LiveSeries,
 )
 
-_WORD_BYTES = 4  # of a number of events, and of where something begins
-_LONG_BYTES = 8
-_WORD = Struct("<I")
+_NUMBER_BYTES = 4  # of a number of events, and of where something begins
+_NUMBER = Struct("<I")
 
 
 class Gap(NamedTuple):
@@ -57,15 +57,15 @@ class LiveEvents:
             raise ValueError(stored[0])
         self.stored = stored
         header = HEADER.unpack_from(stored)
-        _, _, gap_count, count, _, self.fingerprint, self.since, _ = header
+        _, _, reach_count, gap_count, count, self.fingerprint, self.since, *_ = header
         self.count: int = count
-        start = HEADER.size
+        start = HEADER.size + reach_count * WORD_BYTES
         self.gaps: list[Gap] = []
         for _ in range(gap_count):
             self.gaps.append(Gap(*GAP.unpack_from(stored, start)))
             start += GAP.size
         self._view = memoryview(stored)
-        self._starts_at = start + count * _LONG_BYTES
+        self._starts_at = start + count * WORD_BYTES
         self.micros: Sequence[int] = self._view[start : self._starts_at].cast("q")
 
     def read_numbers(self, start: int, count: int, code: str) -> Sequence[Any]:
@@ -76,7 +76,7 @@ class LiveEvents:
 
     def find_series_start(self, number: int) -> int:
         """Where a series begins."""
-        (start,) = _WORD.unpack_from(self.stored, self._starts_at + number * _WORD_BYTES)
+        (start,) = _NUMBER.unpack_from(self.stored, self._starts_at + number * _NUMBER_BYTES)
         return int(start)
 
     def find_doubt(self, micros: int) -> Gap | None:
@@ -113,7 +113,7 @@ class SeriesEvents:
     def _find_starts(self, start: int) -> None:
         """Tell where things lie, one after another, from a place on."""
         flags = self._flags
-        number_bytes = self._positions * _WORD_BYTES
+        number_bytes = self._positions * _NUMBER_BYTES
         self._sums_at = start + (number_bytes if flags & HAS_COUNTS else 0)
         self._squares_at = self._sums_at + self._positions * self._sum_width
         self._non_finite_at = self._squares_at + self._positions * self._square_width
@@ -125,14 +125,14 @@ class SeriesEvents:
             self._instants_at += number_bytes
             self._ranks_at = self._instants_at
             if self.series.has_instants:
-                self._ranks_at += self._value_count * _LONG_BYTES
+                self._ranks_at += self._value_count * WORD_BYTES
         self._weights_at = self._ranks_at + self._value_count * self._rank_width
         self._doubles_at = self._weights_at
         if flags & HAS_WEIGHTS:
-            self._doubles_at += self._value_count * _WORD_BYTES
+            self._doubles_at += self._value_count * _NUMBER_BYTES
         self._distinct_at = self._doubles_at
         if self.series.has_doubles:
-            self._distinct_at += self._distinct_count * _LONG_BYTES
+            self._distinct_at += self._distinct_count * WORD_BYTES
 
     # -- what is before a position
 
@@ -244,7 +244,7 @@ class _Texts(Sequence[bytes]):
     def __init__(self, events: LiveEvents, start: int, count: int) -> None:
         self._stored = bytes(events.stored)  # a driver may give a bytearray
         self._ends = events.read_numbers(start, count + 1, "I")
-        self._start = start + (count + 1) * _WORD_BYTES
+        self._start = start + (count + 1) * _NUMBER_BYTES
 
     def __len__(self) -> int:
         return len(self._ends) - 1

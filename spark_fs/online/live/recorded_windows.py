@@ -5,12 +5,12 @@ from collections.abc import Callable, Sequence
 from operator import itemgetter
 from typing import Any
 
-from spark_fs.online.live.byte_layout import FORMAT, GAP, HEADER, find_decoder
-from spark_fs.online.live.suffix_records import OF_SINGLE_VALUES, SuffixLayout
+from spark_fs.online.live.byte_layout import FORMAT, GAP, HEADER, WORD_BYTES, find_decoder
+from spark_fs.online.live.suffix_records import OF_SINGLE_VALUES, SuffixLayout, find_reach
 from spark_fs.planning.window_plan import BoundFeature
 
-_WORDS = HEADER.size // 8  # of the header: the gaps and the instants follow
-_GAP_WORDS = GAP.size // 8
+_HEADER_WORDS = HEADER.size // WORD_BYTES
+_GAP_WORDS = GAP.size // WORD_BYTES
 _SECOND = 1e6  # microseconds
 _ABSENT = (None,)  # what features without a field are picked of, before all records
 _read_header = HEADER.unpack_from
@@ -42,9 +42,13 @@ class RecordedWindows:
         self._read_record = layout.struct.unpack_from
         self._record_bytes = layout.struct.size
         self._whole_bytes = layout.struct.size * layout.has_whole
-        reaches = {_find_reach(feature) for feature in features}
+        reaches = {find_reach(feature) for feature in features}
         self._needs_whole = None in reaches
-        self._reaches = sorted(reach for reach in reaches if reach is not None) or [0]
+        self._reaches = [reach for reach in layout.reaches if reach in reaches]
+        self._end_words = []
+        for reach in self._reaches:
+            self._end_words.append(_HEADER_WORDS + layout.reaches.index(reach))
+        self._first_word = _HEADER_WORDS + len(layout.reaches)
         delays = [feature.delay for feature in features]
         self._end_offset = max(delays, default=0) - is_closed
         self._pick_values = _make_picker([self._find_place(feature) for feature in features])
@@ -63,7 +67,7 @@ class RecordedWindows:
         field = self._layout.find_field(feature)
         if field is None:
             return 0
-        reach = _find_reach(feature)
+        reach = find_reach(feature)
         record = len(self._reaches) if reach is None else self._reaches.index(reach)
         return len(_ABSENT) + record * len(self._layout.fields) + field
 
@@ -82,28 +86,29 @@ class RecordedWindows:
             starts: When windows begin, as ``list_starts`` says.
             at: The instant, in microseconds since 1970.
         """
-        form, flags, gaps, count, record_count, fingerprint, since, newest = _read_header(stored)
+        form, flags, _, gaps, count, fingerprint, since, newest, *recorded = _read_header(stored)
         if form != FORMAT or fingerprint != self._fingerprint:
             return None
-        if since > starts[-1] or newest >= at - self._end_offset:
+        if newest >= at - self._end_offset or not recorded[0] <= at <= recorded[1]:
+            return None
+        if starts and since > starts[-1]:
             return None
         words = memoryview(stored).cast("q")
-        first = _WORDS
+        first = self._first_word
         if gaps:
             first += gaps * _GAP_WORDS
-            if _is_any_between(starts, words[_WORDS:first]):
+            if _is_any_between(starts, words[self._first_word : first]):
                 return None
         place = end = first + count
         records_end = len(stored) - self._whole_bytes
         records: Record = _ABSENT
-        for start in starts:
+        for start, end_word in zip(starts, self._end_words, strict=True):
             place = bisect_left(words, start, first, place)
             if place == end:
                 records += self._layout.empty
                 continue
-            if end - place > record_count:
-                return None
-            record = self._read_record(stored, records_end - (end - place) * self._record_bytes)
+            behind = words[end_word] - place + first
+            record = self._read_record(stored, records_end - behind * self._record_bytes)
             records += record if flags else self._layout.put_nulls(record)
         if self._needs_whole:
             records += self._layout.put_nulls(self._read_record(stored, records_end))
@@ -120,11 +125,6 @@ class RecordedWindows:
         for place in self._ages:
             if values[place] is not None:
                 values[place] = (at - values[place]) / _SECOND
-
-
-def _find_reach(feature: BoundFeature) -> int | None:
-    """How far before an instant a window begins; None: with the first event."""
-    return None if feature.over is None else feature.delay + feature.over
 
 
 def _make_picker(places: Sequence[int]) -> Callable[[Record], Record]:

@@ -47,11 +47,13 @@ class SuffixField(NamedTuple):
 class SuffixLayout:
     """How a record lies.
 
-    fields: in their order; the counts of all series are the first. has_whole: whether a window
-    begins with the first event ever, of which there is a record behind the others.
+    fields: in their order; the counts of all series are the first. reaches: how far before an
+    instant windows begin, ascending. has_whole: whether one begins with the first event ever, of
+    which there is a record behind the others.
     """
 
     fields: Mapping[FieldKey, SuffixField]
+    reaches: tuple[int, ...]
     has_whole: bool
 
     @cached_property
@@ -101,14 +103,20 @@ def build_suffix_layout(plan: WindowPlan) -> SuffixLayout:
         code = _find_code(feature)
         if code is not None:
             fields.setdefault(_get_field_key(feature), SuffixField(code, feature))
-    has_whole = any(feature.over is None for feature in plan.features)
-    return SuffixLayout(fields, has_whole)
+    reaches = {find_reach(feature) for feature in plan.features}
+    finite = sorted(reach for reach in reaches if reach is not None)
+    return SuffixLayout(fields, tuple(finite), None in reaches)
+
+
+def find_reach(feature: BoundFeature) -> int | None:
+    """How far before an instant the window of a feature begins; None: with the first event."""
+    return None if feature.over is None else feature.delay + feature.over
 
 
 def make_fingerprint(plan: WindowPlan) -> int:
     """A number by which bytes tell of which windows they are: a group may be made anew."""
     layout = build_suffix_layout(plan)
-    described: list[Any] = [layout.has_whole]
+    described: list[Any] = [layout.reaches, layout.has_whole]
     for series in list_series(plan).values():
         where = None if series.where is None else series.where.to_json()
         functions = sorted(series.functions)
