@@ -157,7 +157,7 @@ def test_it_shows_rows(orders: FeatureGroup, capsys: pytest.CaptureFixture[str])
 
 
 @pytest.mark.parametrize(
-    ("way", "said"), [("fast", "strategy 'fast' is not known: use 'columnar', 'broadcast', 'sql'")]
+    ("way", "said"), [("fast", "strategy 'fast' is not known: use 'broadcast', 'columnar', 'sql'")]
 )
 def test_a_strategy_that_is_unknown_is_refused(orders: FeatureGroup, way: str, said: str) -> None:
     with pytest.raises(SettingsError, match=said):
