@@ -1,7 +1,7 @@
 """A feature group's table: its rows, what its log says, and what can be done to it.
 
 Flows know tables by this interface. Delta Lake is the one format that there is; another one is a
-class of these methods in a folder beside ``delta``, chosen in ``open_table``.
+class of these methods in a folder beside ``delta``, and a row in ``formats.py``.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 from spark_fs.spec.feature_group import FeatureSpec, GroupSpec
 from spark_fs.tables.commits import Transaction
 from spark_fs.tables.data_files import StoredFile
-from spark_fs.tables.delta.group_table import DeltaGroupTable
+from spark_fs.tables.formats import find_format
 from spark_fs.tables.staged_files import StagedFiles
 from spark_fs.tables.table_log import TableLog
 from spark_fs.tables.table_write import TableLayout, TableWrite
@@ -182,4 +182,4 @@ def open_table(group: GroupSpec, path: str, get_spark: Callable[[], SparkSession
         path: Where its table is, a folder or URI; there may be none yet.
         get_spark: Gives the session; called when rows are first read or written by it.
     """
-    return DeltaGroupTable(group, path, get_spark)
+    return find_format(path).open_table(group, path, get_spark)

@@ -6,7 +6,7 @@ from typing import Protocol
 from spark_fs.base.times import Instant
 from spark_fs.tables.commits import Commit
 from spark_fs.tables.data_files import DataFile
-from spark_fs.tables.delta.table_log import DeltaTableLog
+from spark_fs.tables.formats import find_format
 
 
 class TableLog(Protocol):
@@ -71,4 +71,4 @@ def open_log(path: str, version: int | None = None) -> TableLog:
         path: Where the table is, a folder or URI.
         version: Up to which it is looked at; None: the newest.
     """
-    return DeltaTableLog(path, version)
+    return find_format(path).open_log(path, version)
