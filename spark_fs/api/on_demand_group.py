@@ -77,12 +77,12 @@ class OnDemandGroup(ProfiledGroup):
 
     def _compute_on_demand(self, frame: Any, context: Mapping[str, Any] | None) -> Any:
         """A frame that is to be inserted, with the columns that are computed of it."""
-        from spark_fs.flows import on_demand
+        from spark_fs.flows import on_demand_frames
 
         group = self._reload_spec()
         if not group.transformations:
             return frame
-        rows, inputs = on_demand.compute_frame(group, frame, context)
+        rows, inputs = on_demand_frames.compute_frame(group, frame, context)
         noted = {**inputs, **group.on_demand_inputs}
         if noted != group.on_demand_inputs:
             self._update_spec(lambda spec: replace(spec, on_demand_inputs=noted))

@@ -27,7 +27,7 @@ def check_context(
     import json
 
     from spark_fs.transform.binding import get_builtin
-    from spark_fs.transform.options import check_option_names, resolve_options
+    from spark_fs.transform.builtin_options import check_option_names, resolve_options
 
     if not isinstance(context, Mapping):
         raise SettingsError(

@@ -14,9 +14,9 @@ from spark_fs.spec.transformation import FunctionSpec, TransformationSpec
 from spark_fs.transform.arrays import transform_table
 from spark_fs.transform.binding import get_builtin
 from spark_fs.transform.builtin import Builtin
+from spark_fs.transform.builtin_options import resolve_options
 from spark_fs.transform.functions import load_function
 from spark_fs.transform.learning import PERCENTILES
-from spark_fs.transform.options import resolve_options
 from spark_fs.transform.statistics import FeatureTransformationStatistics, TransformationStatistics
 from spark_fs.transform.transformer import Transformer
 

@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Callable
 
 from spark_fs.base.terminal import escape_for_terminal
-from spark_fs.cli import doctor, look, online, pipelines, projects, servers, upkeep, values
+from spark_fs.cli import doctor, look, online, pipelines, projects, servers, show_values, upkeep
 from spark_fs.cli.shared import app
 from spark_fs.errors import SparkFSError
 
@@ -14,7 +14,7 @@ __all__ = ["app", "main"]
 
 COMMANDS = (
     look,
-    values,
+    show_values,
     online,
     servers,
     projects,

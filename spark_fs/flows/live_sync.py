@@ -14,7 +14,7 @@ import pyarrow as pa
 from spark_fs.base.times import to_micros
 from spark_fs.engine.join import inputs, shuffle
 from spark_fs.engine.join.columnar import ArrowRelation
-from spark_fs.engine.join.skew import SkewedKeys
+from spark_fs.engine.join.skewed_keys import SkewedKeys
 from spark_fs.engine.windows.live_rows import make_live_rows
 from spark_fs.engine.windows.live_thinning import Thinning
 from spark_fs.engine.windows.relation import EventSource

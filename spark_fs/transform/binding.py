@@ -8,8 +8,8 @@ from spark_fs.base.types import INTEGERS, NUMERIC, get_base_type
 from spark_fs.errors import NotFoundError, QueryError, SettingsError
 from spark_fs.spec.transformation import FunctionSpec, TransformationSpec
 from spark_fs.transform.builtin import BUILTINS, Builtin
+from spark_fs.transform.builtin_options import resolve_options
 from spark_fs.transform.learning import PERCENTILES, Options, RequiredStatistic
-from spark_fs.transform.options import resolve_options
 from spark_fs.transform.states import State, get_column_names
 
 _CATEGORIES = (*INTEGERS, "boolean", "string", "date")

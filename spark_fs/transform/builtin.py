@@ -13,6 +13,13 @@ from spark_fs.transform import category_formulas as categories
 from spark_fs.transform import imputers
 from spark_fs.transform import number_formulas as numbers
 from spark_fs.transform import percentile_formulas as percentiles
+from spark_fs.transform.builtin_options import (
+    Option,
+    to_bin_count,
+    to_category_count,
+    to_finite_number,
+    to_percent,
+)
 from spark_fs.transform.learning import (
     PERCENTILES,
     QUARTILES,
@@ -21,13 +28,6 @@ from spark_fs.transform.learning import (
     Options,
     RequiredStatistic,
     fit_nothing,
-)
-from spark_fs.transform.options import (
-    Option,
-    to_bin_count,
-    to_category_count,
-    to_finite_number,
-    to_percent,
 )
 from spark_fs.transform.states import State
 

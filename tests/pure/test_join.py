@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spark_fs.engine.join import shuffle, skew
+from spark_fs.engine.join import shuffle
 from spark_fs.engine.join.columnar import SideScatter
 from spark_fs.engine.join.matching import KeyedRows
-from spark_fs.engine.join.skew import KeySample, SkewedKeys
+from spark_fs.engine.join.skewed_keys import KeySample, SkewedKeys, detect_skewed_keys
 from spark_fs.engine.join.stages import JoinStage, MatchRule, get_key_columns, join_bucket
 
 DUCKDB = duckdb.connect()
@@ -300,7 +300,7 @@ def test_a_key_with_too_many_rows_is_found_and_its_slices_are_even() -> None:
     hashes = draw.integers(0, 1000, 10_000).astype(np.uint64)
     hashes[:3_000] = 77
     times = draw.integers(0, 10**9, 10_000)
-    found = skew.detect_skewed_keys([KeySample(hashes, times, 100.0)], 16, 100_000)
+    found = detect_skewed_keys([KeySample(hashes, times, 100.0)], 16, 100_000)
     assert found.hashes == (77,)
     assert found.bucket_count == 16 + 4
     _, placed = found.assign_right(

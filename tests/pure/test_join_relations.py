@@ -9,7 +9,7 @@ import pytest
 
 from spark_fs.base.arrow_types import to_arrow_schema
 from spark_fs.engine.join.columnar import ArrowRelation
-from spark_fs.engine.join.skew import SkewedKeys
+from spark_fs.engine.join.skewed_keys import SkewedKeys
 from spark_fs.engine.join.stages import JoinStage, MatchRule, join_bucket
 from spark_fs.engine.local_runner import LocalRunner
 from spark_fs.engine.scan import parquet

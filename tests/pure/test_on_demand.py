@@ -7,7 +7,7 @@ import pytest
 from spark_fs.api.transformation_lists import to_on_demand_specs
 from spark_fs.builtin_transformations import log_transform, standard_scaler
 from spark_fs.errors import NotFoundError, SettingsError
-from spark_fs.flows.on_demand import compute_frame
+from spark_fs.flows.on_demand_frames import compute_frame
 from spark_fs.hopsworks_udf import udf
 from spark_fs.spec.feature_group import GroupSpec
 from spark_fs.transform.on_demand import OnDemandColumns

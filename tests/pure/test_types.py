@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from spark_fs.base import types
 from spark_fs.base.literals import from_literal, to_literal
 from spark_fs.errors import OnlineStoreError, SchemaError
-from spark_fs.online.mysql import types as mysql_types
+from spark_fs.online.mysql import column_types as mysql_types
 from spark_fs.online.mysql.negative_zero import STAND_INS
-from spark_fs.online.sqlite import types as sqlite_types
+from spark_fs.online.sqlite import column_types as sqlite_types
 
 DESIGNED = [  # Arrow type, feature type, MySQL column, SQLite column
     (pa.bool_(), "boolean", "TINYINT(1)", "INTEGER"),

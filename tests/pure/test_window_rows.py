@@ -17,7 +17,7 @@ from window_oracle import evaluate, is_in_window
 from spark_fs.base import arrow_types
 from spark_fs.base.times import Interval, from_micros, to_micros
 from spark_fs.engine.join import shuffle
-from spark_fs.engine.join.skew import SkewedKeys
+from spark_fs.engine.join.skewed_keys import SkewedKeys
 from spark_fs.engine.join.stages import get_key_columns
 from spark_fs.engine.windows.blocks import SortedEvents, iter_blocks
 from spark_fs.engine.windows.edges import Instants

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from spark_fs.engine.join import columns, shuffle
 from spark_fs.engine.join.columnar import SideScatter
 from spark_fs.engine.join.inputs import build_stage
-from spark_fs.engine.join.skew import SkewedKeys
+from spark_fs.engine.join.skewed_keys import SkewedKeys
 from spark_fs.engine.join.stages import JoinStage, WindowRule, get_key_columns, join_bucket
 from spark_fs.planning.bind import bind_query
 from spark_fs.planning.plan import JoinPlan

@@ -20,7 +20,7 @@ from spark_fs.base.arrow_types import to_arrow_schema
 from spark_fs.base.times import Interval
 from spark_fs.engine.join.columnar import ArrowRelation
 from spark_fs.engine.join.shuffle import hash_keys
-from spark_fs.engine.join.skew import SkewedKeys
+from spark_fs.engine.join.skewed_keys import SkewedKeys
 from spark_fs.engine.join.stages import get_key_columns
 from spark_fs.engine.local_runner import LocalRunner
 from spark_fs.engine.runner import Runner

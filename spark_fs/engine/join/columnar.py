@@ -23,7 +23,7 @@ from spark_fs.base.arithmetic import ceil_divide
 from spark_fs.base.hashing import Hashes
 from spark_fs.engine.join import shuffle
 from spark_fs.engine.join.broadcast import BroadcastJoin, BroadcastRights
-from spark_fs.engine.join.skew import SkewedKeys
+from spark_fs.engine.join.skewed_keys import SkewedKeys
 from spark_fs.engine.join.stages import (
     JoinStage,
     StageRule,

@@ -4,10 +4,10 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from spark_fs.engine.join import inputs, skew
+from spark_fs.engine.join import inputs
 from spark_fs.engine.join.columnar import SemiJoinFilter
 from spark_fs.engine.join.shuffle import hash_keys
-from spark_fs.engine.join.skew import KeySample, SkewedKeys
+from spark_fs.engine.join.skewed_keys import KeySample, SkewedKeys, detect_skewed_keys
 from spark_fs.engine.join.stages import (
     JoinStage,
     TypedColumn,
@@ -49,7 +49,7 @@ def detect_skew(
         if left:
             samples.insert(0, left)
             semi_join = _choose_semi_join(scan_plans[0], stage, rights)
-    skewed_keys = skew.detect_skewed_keys(samples, bucket_count, inputs.BUCKET_BYTES)
+    skewed_keys = detect_skewed_keys(samples, bucket_count, inputs.BUCKET_BYTES)
     for rule in stage.rules:
         if isinstance(rule, WindowRule):
             skewed_keys = skewed_keys.with_reach(rule.plan.longest_reach)

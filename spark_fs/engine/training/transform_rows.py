@@ -24,11 +24,11 @@ from spark_fs.stats.sketches.quantiles import Doubles, Integers
 from spark_fs.transform.array_values import to_zero_filled_doubles
 from spark_fs.transform.arrays import compute_columns, transform_table
 from spark_fs.transform.binding import Learned, Source, Transformation
+from spark_fs.transform.builtin_options import resolve_options
 from spark_fs.transform.learning import (
     QUANTILE_STATISTICS,
     RequiredStatistic,
 )
-from spark_fs.transform.options import resolve_options
 from spark_fs.transform.states import State
 from spark_fs.transform.transformer import Transformer
 

@@ -12,11 +12,11 @@ import pyarrow as pa
 
 from spark_fs.base import arrow_types
 from spark_fs.base.times import Interval
-from spark_fs.engine.join import inputs, shuffle, skew
+from spark_fs.engine.join import inputs, shuffle
 from spark_fs.engine.join.columnar import ArrowRelation, TableReader
 from spark_fs.engine.join.sampling import SAMPLING_MIN_BYTES
 from spark_fs.engine.join.shuffle import hash_keys
-from spark_fs.engine.join.skew import KeySample, SkewedKeys
+from spark_fs.engine.join.skewed_keys import KeySample, SkewedKeys, detect_skewed_keys
 from spark_fs.engine.join.stages import TypedColumn, get_key_columns, get_micros
 from spark_fs.engine.runner import Runner, TaskRows
 from spark_fs.engine.scan import parquet
@@ -261,7 +261,7 @@ def detect_skew(source: EventSource, plan: WindowPlan, total_bytes: int) -> Skew
     hashes = hash_keys(get_key_columns(table, plan.keys))
     micros = get_micros(table, plan.known_at)
     sample = KeySample(hashes, micros, source.byte_count / table.num_rows)
-    skewed_keys = skew.detect_skewed_keys([sample], bucket_count, inputs.BUCKET_BYTES)
+    skewed_keys = detect_skewed_keys([sample], bucket_count, inputs.BUCKET_BYTES)
     return skewed_keys.with_reach(reach)
 
 

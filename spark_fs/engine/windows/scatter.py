@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from spark_fs.engine.join import shuffle
-from spark_fs.engine.join.skew import SkewedKeys
+from spark_fs.engine.join.skewed_keys import SkewedKeys
 from spark_fs.engine.join.stages import TypedColumn, get_key_columns, get_micros
 from spark_fs.engine.scan.parquet import UNBOUNDED, TimeBounds
 from spark_fs.engine.windows.instants import LONGEST_MICROS

@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Any
 
 from spark_fs.base import types
-from spark_fs.online.mysql.types import find_scalar_storage
+from spark_fs.online.mysql.column_types import find_scalar_storage
 
 # Of a DECIMAL; so many digits behind the point leave room for all that a column has before it.
 _DECIMAL_DIGITS = 65

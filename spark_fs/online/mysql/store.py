@@ -14,11 +14,11 @@ from mysql.connector import errorcode
 from spark_fs.errors import OnlineRefusedError, OnlineStoreError, SettingsError
 from spark_fs.online.column_storage import Capabilities
 from spark_fs.online.mysql import synced_tables, tls
+from spark_fs.online.mysql.column_types import find_storage
 from spark_fs.online.mysql.dialects import PLAIN
 from spark_fs.online.mysql.lookup import MySQLLookup
 from spark_fs.online.mysql.pool import FAILURES, LOST_CODES, BuildQuery, ConnectionPool
 from spark_fs.online.mysql.table_columns import add_missing_columns
-from spark_fs.online.mysql.types import find_storage
 from spark_fs.online.mysql.url_options import parse_url_options
 from spark_fs.online.store import (
     HEARTBEAT,

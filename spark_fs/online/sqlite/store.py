@@ -16,7 +16,7 @@ from spark_fs.base.values import get_converter
 from spark_fs.errors import OnlineStoreError
 from spark_fs.online import forks
 from spark_fs.online.column_storage import Capabilities
-from spark_fs.online.sqlite.types import find_storage
+from spark_fs.online.sqlite.column_types import find_storage
 from spark_fs.online.statements import ORIGIN_TABLE, SYNC_STATE_TABLE, LookupQuery, SqlDialect
 from spark_fs.online.store import (
     HEARTBEAT,
