@@ -27,11 +27,13 @@ from spark_fs.spec.feature_group import GroupSpec
 from spark_fs.spec.feature_view import ViewSpec
 from spark_fs.spec.names import GroupRef, check_version
 from spark_fs.spec.record_format import iter_readable, merge_definition, to_json_string
+from spark_fs.spec.skew import SkewReport
 from spark_fs.spec.training_dataset import TrainingDatasetSpec
 from spark_fs.spec.transformation import FunctionSpec
 
 Definition = GroupSpec | ViewSpec | FunctionSpec
 Spec = TypeVar("Spec", GroupSpec, ViewSpec, TrainingDatasetSpec)
+Report = TypeVar("Report", DriftReport, SkewReport)
 MigratePolicy = Literal["local", "always", "never"]
 
 
@@ -184,13 +186,25 @@ class Database:
         with self._begin_transaction() as connection:
             return list(connection.scalars(query))
 
-    # -- comparisons for drift, of groups and views
+    # -- reports of comparisons: for drift of groups and views, and of what was served of views
 
     def add_comparison(self, spec: Definition, report: DriftReport) -> DriftReport:
         """Keep a comparison of a group or a view; returns it with its instant."""
+        return self._add_report(get_kind(spec), spec, report)
+
+    def list_comparisons(self, spec: Definition) -> list[DriftReport]:
+        """The comparisons of a group or a view, the oldest first."""
+        return self._list_reports(get_kind(spec), spec, DriftReport)
+
+    def delete_comparisons(self, spec: Definition) -> None:
+        """Forget the comparisons of a group or a view."""
+        self._delete_reports(get_kind(spec), spec)
+
+    def _add_report(self, kind: str, spec: Definition, report: Report) -> Report:
+        """Keep a report of a kind on a definition; returns it with its instant."""
         now = get_utc_now()
         row = {
-            "kind": _get_kind(spec),
+            "kind": kind,
             "name": spec.name,
             "version": spec.version,
             "compared_at": now,
@@ -200,21 +214,27 @@ class Database:
             connection.execute(insert(COMPARISONS).values(**row))
         return report.at(now.replace(tzinfo=UTC))
 
-    def list_comparisons(self, spec: Definition) -> list[DriftReport]:
-        """The comparisons of a group or a view, the oldest first."""
+    def _list_reports(
+        self, kind: str, spec: Definition, report_class: type[Report]
+    ) -> list[Report]:
+        """The reports of a kind on a definition, the oldest first."""
         query = (
             select(COMPARISONS.c.compared_at, COMPARISONS.c.report)
-            .where(*_make_comparison_filter(spec))
+            .where(*_make_report_filter(kind, spec))
             .order_by(COMPARISONS.c.id)
         )
         with self._begin_transaction() as connection:
             rows = connection.execute(query).all()
-        return list(iter_readable(_to_drift_report, rows))
 
-    def delete_comparisons(self, spec: Definition) -> None:
-        """Forget the comparisons of a group or a view."""
+        def read_report(row: Any) -> Report:
+            return report_class.from_json(row.compared_at.replace(tzinfo=UTC), row.report)
+
+        return list(iter_readable(read_report, rows))
+
+    def _delete_reports(self, kind: str, spec: Definition) -> None:
+        """Forget the reports of a kind on a definition."""
         with self._begin_transaction() as connection:
-            connection.execute(delete(COMPARISONS).where(*_make_comparison_filter(spec)))
+            connection.execute(delete(COMPARISONS).where(*_make_report_filter(kind, spec)))
 
     @contextmanager
     def _begin_transaction(self) -> Iterator[Connection]:
@@ -271,17 +291,14 @@ def _open_connection(
             engine.dispose()
 
 
-def _to_drift_report(row: Any) -> DriftReport:
-    return DriftReport.from_json(row.compared_at.replace(tzinfo=UTC), row.report)
-
-
-def _get_kind(spec: Definition) -> str:
+def get_kind(spec: Definition) -> str:
+    """What a definition is of, "group" or "view"."""
     return "view" if isinstance(spec, ViewSpec) else "group"
 
 
-def _make_comparison_filter(spec: Definition) -> tuple[ColumnElement[bool], ...]:
+def _make_report_filter(kind: str, spec: Definition) -> tuple[ColumnElement[bool], ...]:
     table = COMPARISONS.c
-    return table.kind == _get_kind(spec), table.name == spec.name, table.version == spec.version
+    return table.kind == kind, table.name == spec.name, table.version == spec.version
 
 
 def get_utc_now() -> datetime:

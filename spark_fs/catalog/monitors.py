@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from spark_fs.catalog.database import Database, get_utc_now
+from spark_fs.catalog.database import Database, get_kind, get_utc_now
 from spark_fs.catalog.tables import MONITOR_RESULTS, MONITORS
 from spark_fs.errors import AlreadyExistsError, NotFoundError
 from spark_fs.spec.feature_group import GroupSpec
@@ -37,7 +37,7 @@ class MonitorCatalog(Database):
             AlreadyExistsError: the owner has one of its name.
         """
         row = {
-            "kind": _get_kind(owner),
+            "kind": get_kind(owner),
             "name": owner.name,
             "version": owner.version,
             "monitor": monitor.name,
@@ -155,18 +155,14 @@ def _complete(
     )
 
 
-def _get_kind(owner: Owner) -> str:
-    return "view" if isinstance(owner, ViewSpec) else "group"
-
-
 def _describe(owner: Owner) -> str:
-    return f"Feature {_get_kind(owner)} {owner}"
+    return f"Feature {get_kind(owner)} {owner}"
 
 
 def _make_owner_filter(owner: Owner) -> list[ColumnElement[bool]]:
     table = MONITORS.c
     return [
-        table.kind == _get_kind(owner),
+        table.kind == get_kind(owner),
         table.name == owner.name,
         table.version == owner.version,
     ]
