@@ -1,11 +1,7 @@
 """How requests of models are gathered that Hopsworks serves: here it is refused."""
 
-from spark_fs.api.taken import Refused
+from spark_fs.api.taken import refuse_model_serving
 
 __all__ = ["InferenceBatcher"]
 
-InferenceBatcher = Refused(
-    "describes how a model is served",
-    "load the model in your own service, with vectors by spark-fs serve",
-    "InferenceBatcher",
-)
+InferenceBatcher = refuse_model_serving("InferenceBatcher")

@@ -1,11 +1,9 @@
 """How much a model takes that Hopsworks serves: here it is refused."""
 
-from spark_fs.api.taken import Refused
+from spark_fs.api.taken import refuse_model_serving
 
 __all__ = ["PredictorResources", "Resources", "TransformerResources"]
 
-_PURPOSE = "describes how a model is served"
-_REMEDY = "load the model in your own service, with vectors by spark-fs serve"
-PredictorResources = Refused(_PURPOSE, _REMEDY, "PredictorResources")
-Resources = Refused(_PURPOSE, _REMEDY, "Resources")
-TransformerResources = Refused(_PURPOSE, _REMEDY, "TransformerResources")
+PredictorResources = refuse_model_serving("PredictorResources")
+Resources = refuse_model_serving("Resources")
+TransformerResources = refuse_model_serving("TransformerResources")

@@ -1,11 +1,9 @@
 """How many copies of a model Hopsworks serves: here it is refused."""
 
-from spark_fs.api.taken import Refused
+from spark_fs.api.taken import refuse_model_serving
 
 __all__ = ["PredictorScalingConfig", "ScaleMetric", "TransformerScalingConfig"]
 
-_PURPOSE = "describes how a model is served"
-_REMEDY = "load the model in your own service, with vectors by spark-fs serve"
-PredictorScalingConfig = Refused(_PURPOSE, _REMEDY, "PredictorScalingConfig")
-ScaleMetric = Refused(_PURPOSE, _REMEDY, "ScaleMetric")
-TransformerScalingConfig = Refused(_PURPOSE, _REMEDY, "TransformerScalingConfig")
+PredictorScalingConfig = refuse_model_serving("PredictorScalingConfig")
+ScaleMetric = refuse_model_serving("ScaleMetric")
+TransformerScalingConfig = refuse_model_serving("TransformerScalingConfig")

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import NoReturn
 
+from spark_fs.api.tag_refusals import TAGS_REMEDY, TagRefusals
 from spark_fs.api.taken import Refused
 from spark_fs.errors import NotOfferedError
 
 _SHARING = "who may read is what the store's folder and databases allow"
-_TAGS = "tags are without a schema and serve for keywords too: add_tag, get_tags, delete_tag"
 _SOURCE = "an external group's definition names its source, and data_source says which"
 _STREAMS = "it takes batches, so insert what a job of your own reads from the stream"
 _ONLINE = "sync_online returns what it wrote, and verify_online what differs"
@@ -18,16 +18,9 @@ _LAYOUT = (
 )
 
 
-class GroupRefusals:
+class GroupRefusals(TagRefusals):
     """Each says what it is for there, and what to use here."""
 
-    get_tag_metadata = Refused("says what the schema of a tag is", _TAGS)
-    get_tags_metadata = Refused("says what the schema of each tag is", _TAGS)
-    get_keywords = Refused("lists keywords", _TAGS)
-    get_keywords_metadata = Refused("lists keywords with their times", _TAGS)
-    set_keywords = Refused("replaces the keywords", _TAGS)
-    add_keywords = Refused("adds keywords", _TAGS)
-    delete_keyword = Refused("removes a keyword", _TAGS)
     share = Refused("shares the group with another project", _SHARING)
     shared_with = Refused("lists the projects that see the group", _SHARING)
     unshare = Refused("ends sharing", _SHARING)
@@ -51,8 +44,8 @@ class GroupRefusals:
     update_partition_spec = Refused("changes how files are laid out", _LAYOUT)
     update_clustering = Refused("changes how files are laid out", _LAYOUT)
     disable_clustering = Refused("changes how files are laid out", _LAYOUT)
-    update_deprecated = Refused("marks the group as deprecated", _TAGS)
-    check_deprecated = Refused("warns where the group is deprecated", _TAGS)
+    update_deprecated = Refused("marks the group as deprecated", TAGS_REMEDY)
+    check_deprecated = Refused("warns where the group is deprecated", TAGS_REMEDY)
 
     @property
     def avro_schema(self) -> NoReturn:

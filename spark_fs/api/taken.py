@@ -63,3 +63,10 @@ class Refused:
     def __call__(self, *_: Any, **__: Any) -> NoReturn:
         """NotOfferedError, whatever it is given."""
         raise NotOfferedError.for_call(self._call or "This", self._purpose, self._remedy)
+
+
+def refuse_model_serving(call: str) -> Refused:
+    """Refuse one of the classes that describe how Hopsworks serves a model, by its name."""
+    purpose = "describes how a model is served"
+    remedy = "load the model in your own service, with vectors by spark-fs serve"
+    return Refused(purpose, remedy, call)

@@ -1,12 +1,12 @@
 """The calls of a feature view that Hopsworks has and spark_fs has not."""
 
+from spark_fs.api.tag_refusals import TagRefusals
 from spark_fs.api.taken import Refused
 
 _DATASET_TAGS = "use add_training_dataset_tag, get_training_dataset_tag and the like"
-_TAGS = "use add_tag, get_tag and get_tags, whose values are any that JSON can hold"
 
 
-class FeatureViewRefusals:
+class FeatureViewRefusals(TagRefusals):
     """Each says what it is for there, and what to use here."""
 
     find_neighbors = Refused(
@@ -25,14 +25,6 @@ class FeatureViewRefusals:
     visualize_transformations = Refused(
         "draws the order of transformations", "transformation_functions lists them"
     )
-
-    get_tag_metadata = Refused("says what the schema of a tag is", _TAGS)
-    get_tags_metadata = Refused("says what the schema of each tag is", _TAGS)
-    get_keywords = Refused("lists keywords", _TAGS)
-    get_keywords_metadata = Refused("lists keywords with their times", _TAGS)
-    set_keywords = Refused("replaces the keywords", _TAGS)
-    add_keywords = Refused("adds keywords", _TAGS)
-    delete_keyword = Refused("removes a keyword", _TAGS)
 
     get_training_dataset_tag_metadata = Refused("says what the schema of a tag is", _DATASET_TAGS)
     get_training_dataset_tags_metadata = Refused("says what each schema is", _DATASET_TAGS)

@@ -9,7 +9,7 @@ from spark_fs.api.feature_group import FeatureGroup
 from spark_fs.api.group_refusals import GroupRefusals
 from spark_fs.errors import NotOfferedError
 
-CALLS = [name for name in vars(GroupRefusals) if not name.startswith("_")]
+CALLS = [name for name in dir(GroupRefusals) if not name.startswith("_")]
 
 
 @pytest.fixture(scope="module")
