@@ -188,7 +188,9 @@ class VectorReader:
             OnlineStoreError: The shard that it lies on failed.
         """
         at = to_micros(now)
-        finishers = [lookup.live and lookup.live.prepare(at) for lookup in self._group_lookups]
+        finishers = []
+        for lookup in self._group_lookups:
+            finishers.append(None if lookup.live is None else lookup.live.prepare(at))
         vectors: list[list[Any]] = []
         for keys, passed, row in zip(prepared.keys, prepared.passed, rows, strict=True):
             vector: list[Any] = [None] * len(self.output_names)

@@ -121,8 +121,8 @@ class BucketSuffixes:
 
     def is_full(self, records: Records) -> bool:
         """Whether each record is of events of every series."""
-        counts = [records[name] for name in records.dtype.names[: self._layout.series_count]]
-        return all(count.all() for count in counts)
+        count_names = map(str, range(self._layout.series_count))
+        return all(records[name].all() for name in count_names)
 
     def pack_whole(self, entity: int) -> bytes:
         """The record of all events of an entity, where a window begins with the first."""
