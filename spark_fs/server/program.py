@@ -19,6 +19,7 @@ from spark_fs.server.certificates import TlsFiles
 from spark_fs.server.guard import Limits
 from spark_fs.server.http_connections import make_connection_class
 from spark_fs.server.sockets import ignore_new_connections, open_socket
+from spark_fs.server.worker_pulse import BEAT_SECONDS
 
 LOGGER = logging.getLogger("spark_fs.serve")
 T = TypeVar("T")
@@ -50,10 +51,27 @@ class DrainingServer(uvicorn.Server):
     listens no more, answers what is open, and ends. Ctrl-C leaves the first part out.
     """
 
-    def __init__(self, config: uvicorn.Config, program: Any, drain_seconds: float) -> None:
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        program: Any,
+        limits: Limits,
+        on_beat: Callable[[], None],
+    ) -> None:
         super().__init__(config)
         self._program = program
-        self._drain_seconds = drain_seconds
+        self._drain_seconds = limits.drain_seconds
+        self._handshake_seconds = limits.ask_seconds if config.is_ssl else None
+        self._on_beat = on_beat
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin, and give signs of life from then on until the event loop ends."""
+        await super().startup(sockets)
+        self._beat()
+
+    def _beat(self) -> None:
+        self._on_beat()
+        asyncio.get_running_loop().call_later(BEAT_SECONDS, self._beat)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Begin to end; at once where a person says so."""
@@ -89,17 +107,22 @@ class DrainingServer(uvicorn.Server):
                 pass
         for server in self.servers:
             server.close()
-        loop = asyncio.get_running_loop()
-        for connection in waiting:
-            connection.setblocking(False)
-            try:
-                await loop.connect_accepted_socket(
-                    self._make_connection, connection, ssl=self.config.ssl
-                )
-            except OSError:  # its caller is gone
-                connection.close()
+        await asyncio.gather(*map(self._take_connection, waiting))
         if waiting:
             await asyncio.sleep(_TICK)  # for what they send to be read
+
+    async def _take_connection(self, connection: socket.socket) -> None:
+        """Have a connection served; with TLS its caller has so long to agree on that."""
+        connection.setblocking(False)
+        try:
+            await asyncio.get_running_loop().connect_accepted_socket(
+                self._make_connection,
+                connection,
+                ssl=self.config.ssl,
+                ssl_handshake_timeout=self._handshake_seconds,
+            )
+        except OSError:  # its caller is gone, or says nothing
+            connection.close()
 
     def _make_connection(self) -> asyncio.Protocol:
         connection: asyncio.Protocol = self.config.http_protocol_class(  # type: ignore[call-arg] # as uvicorn makes them
@@ -111,7 +134,11 @@ class DrainingServer(uvicorn.Server):
 
 
 def make_server(
-    program: Any, limits: Limits, log_level: str = "info", tls: TlsFiles | None = None
+    program: Any,
+    limits: Limits,
+    log_level: str = "info",
+    tls: TlsFiles | None = None,
+    on_beat: Callable[[], None] = lambda: None,
 ) -> DrainingServer:
     """The server of a program, for a socket that listens already.
 
@@ -120,6 +147,7 @@ def make_server(
         limits: what the server takes upon itself.
         log_level: of the server's log.
         tls: its certificate; None: it speaks plain HTTP.
+        on_beat: called every second by its event loop, so that one that hangs calls it no more.
     """
     config = uvicorn.Config(
         program,
@@ -132,7 +160,7 @@ def make_server(
         timeout_graceful_shutdown=math.ceil(limits.answer_seconds),
         **(tls.list_options() if tls else {}),
     )
-    return DrainingServer(config, program, limits.drain_seconds)
+    return DrainingServer(config, program, limits, on_beat)
 
 
 def run_program(

@@ -10,7 +10,8 @@ from contextlib import suppress
 from spark_fs.errors import SettingsError
 
 _BACKLOG = 2_048  # connections that wait to be accepted
-_SO_ATTACH_FILTER = 26  # of Linux, for which Python has no name
+_SO_ATTACH_FILTER = 26  # of Linux, for which Python has no names
+_SO_DETACH_FILTER = 27
 # A program of four steps for the kernel's packet filter: drop what asks for a connection (the flag
 # SYN of a TCP header), and let the rest pass. Each is a code, two jumps and a number.
 _DROP_SYN = (
@@ -83,6 +84,18 @@ def ignore_new_connections(listener: socket.socket) -> None:
     program = struct.pack("HP", len(_DROP_SYN), ctypes.addressof(buffer))
     with suppress(OSError):  # a kernel without the filter closes as ever
         listener.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, program)
+
+
+def admit_new_connections(listener: socket.socket) -> None:
+    """Let connections begin again at a socket that another process may have made ignore them.
+
+    Args:
+        listener: the socket, as it was before it was given to that process.
+    """
+    if sys.platform != "linux":
+        return
+    with suppress(OSError):  # it ignores none, or is closed
+        listener.setsockopt(socket.SOL_SOCKET, _SO_DETACH_FILTER, 0)
 
 
 def _listen(host: str, port: int, is_shared: bool) -> socket.socket:

@@ -3,7 +3,8 @@
 Each has a listening socket of its own for the port (SO_REUSEPORT), among which the kernel deals out
 connections evenly; a shared one lets whoever wakes up first take all that wait. This process holds
 the sockets too, so what waits at the socket of a worker that died is answered by the next one; that
-of one which dies time and again is closed until it is begun anew.
+of one which dies time and again is closed until it is begun anew. One whose event loop hangs is
+ended, and then it is one that died.
 """
 
 from __future__ import annotations
@@ -22,12 +23,18 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from threading import Thread
 from types import FrameType
+from typing import Any
 
 from spark_fs.base.terminal import escape_for_terminal
 from spark_fs.errors import SetupError, SparkFSError
 from spark_fs.server.program import make_server
 from spark_fs.server.served_app import ServeOptions, build_served_app
-from spark_fs.server.sockets import open_shared_socket, open_sockets
+from spark_fs.server.sockets import (
+    admit_new_connections,
+    open_shared_socket,
+    open_sockets,
+)
+from spark_fs.server.worker_pulse import WorkerPulse
 
 LOGGER = logging.getLogger("spark_fs.serve")
 _READY = "ready"
@@ -37,14 +44,21 @@ _LONG_PAUSE = 2.0  # from which on no connection is let wait for a worker
 _STABLE_SECONDS = 30.0  # after which a worker that dies has not died at once
 _TICK = 0.2
 _FORCE_SECONDS = 10.0  # beyond what a worker takes to drain
+# Without a sign of life after which a worker hangs, at least; where an answer may take longer, so
+# may this.
+_LEAST_SILENCE = 10.0
 
 
 @dataclass
 class _Worker:
-    """A process that serves. life: ends, there, when this process does."""
+    """A process that serves.
+
+    life: ends, there, when this process does. pulse: of its event loop.
+    """
 
     process: SpawnProcess
     life: Connection
+    pulse: WorkerPulse
     began: float
     is_ready: bool = False
 
@@ -110,14 +124,16 @@ class WorkerSupervisor:
 
     def _start_worker(self, number: int, listener: socket.socket, folder: str) -> None:
         own_life, its_life = self._context.Pipe()
+        beats = self._context.RawValue("Q", 0)
         process = self._context.Process(
             target=_serve_as_worker,
-            args=(self._options, listener, its_life, folder),
+            args=(self._options, listener, its_life, beats, folder),
             name=f"spark_fs-worker-{number}",
         )
         process.start()
         its_life.close()
-        self._workers[number] = _Worker(process, own_life, time.monotonic())
+        pulse = WorkerPulse(beats)
+        self._workers[number] = _Worker(process, own_life, pulse, time.monotonic())
 
     def _read_news(self, seconds: float) -> None:
         """Wait for what workers say, or for one to end."""
@@ -141,7 +157,9 @@ class WorkerSupervisor:
             now = time.monotonic()
             for number, worker in tuple(self._workers.items()):
                 if worker.process.exitcode is None:
+                    self._end_hanging(number, worker)
                     continue
+                admit_new_connections(listeners[number])  # which one that was told to end refused
                 process_id = worker.process.pid
                 assert process_id
                 forget_process(process_id, folder)
@@ -155,6 +173,27 @@ class WorkerSupervisor:
                     if listeners[number].fileno() < 0:
                         listeners[number] = open_shared_socket(self._options.host, port)
                     self._start_worker(number, listeners[number], folder)
+
+    def _end_hanging(self, number: int, worker: _Worker) -> None:
+        """End a worker whose event loop has hung for too long; the next look finds it dead.
+
+        None of its requests could be answered in time, and connections that are dealt to it would
+        wait for ever.
+        """
+        silence = worker.pulse.measure_silence()
+        if not worker.is_ready or silence < max(
+            _LEAST_SILENCE, self._options.limits.answer_seconds
+        ):
+            return
+        LOGGER.error(
+            "Worker %d (process %d) hangs: its event loop gave no sign of life for %.0f s. It is"
+            " ended",
+            number,
+            worker.process.pid,
+            silence,
+        )
+        worker.process.kill()
+        worker.process.join(_FORCE_SECONDS)
 
     def _plan_restart(self, number: int, worker: _Worker, now: float) -> float:
         """The seconds until a worker is begun anew; more where it dies time and again."""
@@ -190,7 +229,7 @@ class WorkerSupervisor:
 
 
 def _serve_as_worker(
-    options: ServeOptions, listener: socket.socket, life: Connection, folder: str
+    options: ServeOptions, listener: socket.socket, life: Connection, beats: Any, folder: str
 ) -> None:
     """What a worker does.
 
@@ -198,6 +237,7 @@ def _serve_as_worker(
         options: what ``spark-fs serve`` was told.
         listener: the socket of its own.
         life: tells that it is ready; ends with the process that began it.
+        beats: counts, in its ``value``, the signs of life of its event loop.
         folder: where its figures are.
     """
     # Before prometheus_client is loaded, which reads it then.
@@ -210,7 +250,11 @@ def _serve_as_worker(
     except SparkFSError as error:
         sys.exit(f"error: {escape_for_terminal(error)}")
     life.send(_READY)
-    make_server(app, options.limits, tls=options.tls).run([listener])
+
+    def count_beat() -> None:
+        beats.value += 1
+
+    make_server(app, options.limits, tls=options.tls, on_beat=count_beat).run([listener])
 
 
 def _end_with_parent(life: Connection) -> None:

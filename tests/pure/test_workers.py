@@ -1,5 +1,6 @@
 """``spark-fs serve`` as a process, and as several on one port: a worker that dies, the end under load, TLS."""
 
+import asyncio
 import json
 import os
 import re
@@ -12,22 +13,32 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from spark_fs.errors import SettingsError
-from spark_fs.server import workers
+from spark_fs.server import program, workers
 from spark_fs.server.authentication import check_exposed
 from spark_fs.server.certificates import read_tls_files
+from spark_fs.server.guard import Limits
+from spark_fs.server.program import make_server
 from spark_fs.server.served_app import ServeOptions
-from spark_fs.server.sockets import open_sockets
+from spark_fs.server.sockets import (
+    admit_new_connections,
+    ignore_new_connections,
+    open_socket,
+    open_sockets,
+)
+from spark_fs.server.worker_pulse import WorkerPulse
 from spark_fs.server.workers import WorkerSupervisor, _Worker
 
-from serving import ask, filled, store
+from serving import ask, filled, store, until_closed
 
 ROOT = Path(__file__).parents[2]
 BODY = json.dumps({"view": "shops", "entries": [{"shop": "a"}]})
@@ -209,7 +220,8 @@ def test_no_connection_waits_for_a_worker_that_dies_time_and_again(
     def begin(number: int, *_: object) -> None:
         began.append(number)
         now = time.monotonic()
-        supervisor._workers[number] = _Worker(Died(), SimpleNamespace(close=int), now, True)
+        life, pulse = SimpleNamespace(close=int), WorkerPulse(SimpleNamespace(value=0))
+        supervisor._workers[number] = _Worker(Died(), life, pulse, now, True)
         if len(began) == 5:
             supervisor._signal = 15
 
@@ -234,6 +246,122 @@ def test_no_connection_waits_for_a_worker_that_dies_time_and_again(
     assert listeners[1].getsockname()[1] == port
     for listener in listeners:
         listener.close()
+
+
+@pytest.mark.slow
+def test_a_worker_that_is_told_to_end_alone_leaves_a_port_that_answers(home: Path) -> None:
+    """It lets no connection begin at its socket, which its successor goes on with."""
+    with serve(home, "--workers", "2", "--drain", "0") as served:
+        port = served.port
+        wait_for_workers(served, 2)
+        os.kill(worker_ids(served)[0], signal.SIGTERM)
+        wait_for_workers(served, 3)
+        for _ in range(30):  # half of them are dealt to that socket
+            assert ask(port, BODY.encode())[0] == 200
+
+
+@pytest.mark.slow
+def test_a_worker_that_hangs_is_ended_and_begun_anew(home: Path) -> None:
+    with serve(home, "--workers", "2", "--timeout", "1") as served:
+        port = served.port
+        wait_for_workers(served, 2)
+        hanging = worker_ids(served)[0]
+        os.kill(hanging, signal.SIGSTOP)
+        with ThreadPoolExecutor(20) as callers:  # half of them are dealt to it, and wait
+            asked = [callers.submit(ask, port, BODY.encode()) for _ in range(20)]
+            assert [each.result()[0] for each in asked] == [200] * 20
+        assert len(set(worker_ids(served))) == 3
+        assert any(f"(process {hanging}) hangs: its event loop" in line for line in served.said)
+
+
+def test_silence_is_counted_while_the_supervisor_runs() -> None:
+    beats, now = SimpleNamespace(value=0), [0.0]
+    pulse = WorkerPulse(beats, lambda: now[0])
+
+    def look_after(seconds: float) -> float:
+        now[0] += seconds
+        return pulse.measure_silence()
+
+    assert [look_after(0.25) for _ in range(4)] == [0.25, 0.5, 0.75, 1.0]
+    assert look_after(3_600) == 2  # both were stopped
+    beats.value += 1
+    assert look_after(3_600) == 0
+    assert look_after(0.25) == 0.25
+
+
+def test_an_event_loop_that_is_blocked_gives_no_sign_of_life(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(program, "BEAT_SECONDS", 0.01)
+    beats, seen = [0], list[int]()
+
+    def count_beat() -> None:
+        beats[0] += 1
+
+    async def block(scope: Any, _: Any, send: Any) -> None:
+        if scope["type"] == "http":
+            seen.append(beats[0])
+            time.sleep(0.3)  # it is what blocks
+            seen.append(beats[0])
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            await send({"type": "http.response.body", "body": b""})
+
+    listener, _ = open_socket("127.0.0.1", 0)
+    port = listener.getsockname()[1]
+    server = make_server(block, Limits(), "critical", on_beat=count_beat)
+    thread = threading.Thread(target=server.run, args=([listener],))
+    thread.start()
+    assert ask(port, path="/")[0] == 200
+    before = beats[0]
+    while beats[0] < before + 3:  # it goes on
+        time.sleep(0.01)
+    server.should_exit = True
+    thread.join()
+    assert seen[0] == seen[1] > 0
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+def test_a_socket_may_ignore_who_comes_and_admit_them_again(host: str) -> None:
+    """Who had come is taken; who comes then asks again, and is let in or refused."""
+    try:
+        listener, _ = open_socket(host, 0)
+    except SettingsError:
+        pytest.skip(f"this machine has no {host}")
+    address = listener.getsockname()[:2]
+    with closing(listener), socket.create_connection(address, 5) as before:
+        ignore_new_connections(listener)
+        with pytest.raises(TimeoutError):
+            socket.create_connection(address, 0.2)
+        taken, _ = listener.accept()
+        with closing(taken):  # an accepted connection is a whole one
+            before.sendall(b"a")
+            assert taken.recv(1) == b"a"
+            taken.sendall(b"b")
+            assert before.recv(1) == b"b"
+        admit_new_connections(listener)
+        with socket.create_connection(address, 5):
+            listener.accept()[0].close()
+
+
+def test_who_asks_for_no_tls_does_not_hold_up_the_end(tmp_path: Path) -> None:
+    """Connections that wait at the port when it ends, and say nothing once they are taken."""
+    files = read_tls_files(*sign(tmp_path, "server"), None)
+    server = make_server(None, Limits(ask_seconds=0.5), "critical", files)
+    server.config.load()
+    listener, _ = open_socket("127.0.0.1", 0)
+    address = listener.getsockname()
+    silent = [socket.create_connection(address) for _ in range(8)]
+
+    async def end() -> None:
+        server.servers = []
+        server.lifespan = server.config.lifespan_class(server.config)
+        await asyncio.wait_for(server._accept_waiting([listener]), 3)  # one after another: 4 s
+
+    asyncio.run(end())
+    listener.close()
+    for link in silent:
+        assert until_closed(link, 5) == b""
+        link.close()
 
 
 def test_workers_end_with_who_began_them(home: Path) -> None:
