@@ -13,9 +13,10 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from http.client import HTTPConnection
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import msgpack
@@ -271,6 +272,109 @@ def test_a_slow_query_ends_in_time_and_holds_up_nothing_else(home: Path, databas
             let_go()
         wait_until(lambda: ask(server.port, body_of(5))[0] == 200)
         assert ask(server.port, body_of(6))[1]["vectors"] == [row_of(6)]
+
+
+def test_a_slow_query_in_process_ends_in_time_and_other_views_are_read(
+    home: Path, database: Server
+) -> None:
+    url = f"{database.url}?read_timeout=1"
+    fs = spark_fs.login({"home": home, "online_url": url}).get_feature_store()
+    rows, shops = fs.get_feature_view("rows", 1), fs.get_feature_view("shops", 1)
+    assert rows.get_feature_vector({"k": 1}) == row_of(1)
+    with locked(database), ThreadPoolExecutor(8) as pool:
+        asked = [pool.submit(rows.get_feature_vector, {"k": key}) for key in range(8)]
+        assert shops.get_feature_vector({"shop": "a"})[0] == 1
+        assert not any(each.done() for each in asked)
+        for each in asked:
+            with pytest.raises(OnlineStoreError, match="or took longer than read_timeout"):
+                each.result(timeout=15)
+    assert rows.get_feature_vector({"k": 2}) == row_of(2)
+
+
+@contextmanager
+def few_connections(database: Server, count: int) -> Iterator[tuple[str, Callable[[], None]]]:
+    """The URL of a user with so many connections at most, and what takes the bound away."""
+    name = f"few_{count}"
+    link = mysql.connector.connect(
+        host="127.0.0.1", port=database.port, user="spark_fs", password="local", autocommit=True
+    )
+    with closing(link), closing(link.cursor()) as cursor:
+
+        def allow(connections: int) -> None:
+            cursor.execute(
+                f"ALTER USER '{name}'@'127.0.0.1' WITH MAX_USER_CONNECTIONS {connections}"
+            )
+
+        cursor.execute(f"CREATE USER '{name}'@'127.0.0.1' IDENTIFIED BY 'local'")
+        try:
+            cursor.execute(f"GRANT SELECT ON store.* TO '{name}'@'127.0.0.1'")
+            allow(count)
+            address = database.url.replace("spark_fs:", f"{name}:", 1)
+            yield address, lambda: allow(0)
+        finally:
+            cursor.execute(f"DROP USER '{name}'@'127.0.0.1'")
+
+
+def test_threads_that_ask_for_more_connections_than_the_database_takes(
+    home: Path, database: Server
+) -> None:
+    with few_connections(database, 3) as (url, lift_bound):
+        fs = spark_fs.login({"home": home, "online_url": url}).get_feature_store()
+        view = fs.get_feature_view("rows", 1)
+        load = Load(lambda key: view.get_feature_vector({"k": key}), 16)
+        try:
+            wait_until(lambda: len(load.errors) > 16 and load.right.total() > 100)
+            lift_bound()
+            load.goes_on()
+        finally:
+            load.end()
+        for error in load.errors:
+            assert isinstance(error, OnlineStoreError)
+            assert error.retryable
+            assert re.search(r"takes no more connections \((1226|1203)\): .*pool_size", str(error))
+        later = Load(lambda key: view.get_feature_vector({"k": key}), 16)
+        later.goes_on()
+        later.end()
+        assert not later.errors
+
+
+def test_a_server_that_needs_more_connections_than_the_database_takes(
+    home: Path, database: Server
+) -> None:
+    """Of a view two look-ups run at once, so two views ask for four."""
+    statuses = Counter[int]()
+    shops = {"view": "shops", "entries": [{"shop": "a"}]}
+
+    def ask_one(key: int) -> Any:
+        body = shops if key % 2 else body_of(key)
+        status, found, headers = ask(server.port, body)
+        statuses[status] += 1
+        if status != 200:
+            assert (status, headers["Retry-After"]) == (503, "1"), found
+            raise OnlineStoreError(found["error"]["message"])
+        vector = found["vectors"][0]
+        return row_of(key) if key % 2 and vector[0] == 1 else vector
+
+    with (
+        few_connections(database, 1) as (url, lift_bound),
+        serving(home, SimpleNamespace(url=url)) as server,
+    ):
+        load = Load(ask_one, 16)
+        try:
+            wait_until(lambda: statuses[503] > 16 and statuses[200] > 100)
+            assert ask(server.port, path="/health")[0] == 200
+            lift_bound()
+            load.goes_on()
+        finally:
+            load.end()
+        for error in load.errors:
+            assert "The online store failed" in str(error)
+        later = Load(ask_one, 16)
+        later.goes_on()
+        later.end()
+        assert not later.errors
+        assert ask(server.port, path="/ready")[0] == 200
+    assert any("takes no more connections" in line for line in server.said)
 
 
 @pytest.mark.slow

@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -236,6 +237,34 @@ def test_a_shard_that_goes_is_named_and_the_others_serve(
     assert view.get_feature_vectors(entries) == [[1]] * KEYS  # nothing of that sync is online
     sync(store, clicks(store), of_turn(2), 1, origin)
     assert view.get_feature_vectors(entries) == [[2]] * KEYS
+
+
+def test_a_shard_that_hangs_holds_its_own_keys_alone_and_is_named(
+    servers: list[Server], tmp_path: Path
+) -> None:
+    urls = [f"{server.url}?read_timeout=3&connect_timeout=3" for server in servers]
+    fs = spark_fs.login({"home": tmp_path, "online_url": urls}).get_feature_store()
+    group = loaded(fs, "waits", {"k": "bigint", "v": "bigint"}, of_turn(1).to_pylist())
+    view = fs.create_feature_view("waits", group.select(["v"]))
+    entries = [{"k": key} for key in range(40)]
+    keys: list[list[int]] = [[], []]
+    for key in range(40):
+        keys[choose_shard([key], 2)].append(key)
+    assert view.get_feature_vectors(entries) == [[1]] * 40
+    servers[1].pause()
+    try:
+        with ThreadPoolExecutor(17) as callers:
+            asked = [callers.submit(view.get_feature_vectors, entries) for _ in range(8)]
+            asked += [callers.submit(view.get_feature_vector, {"k": keys[1][0]}) for _ in range(8)]
+            for key in keys[0]:
+                assert view.get_feature_vector({"k": key}) == [1]
+            assert not any(each.done() for each in asked)
+            for each in asked:
+                with pytest.raises(OnlineStoreError, match=r"^Shard 2 of 2 of the online store"):
+                    each.result(timeout=30)
+    finally:
+        servers[1].resume()
+    assert view.get_feature_vectors(entries) == [[1]] * 40
 
 
 def test_a_shard_that_goes_while_a_sync_runs(servers: list[Server]) -> None:

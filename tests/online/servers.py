@@ -79,6 +79,14 @@ class Server:
         self._process.send_signal(signal.SIGKILL)
         self._process.wait()
 
+    def pause(self) -> None:
+        """Let it hang: it keeps its connections, takes new ones, and answers none."""
+        self._process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let it go on."""
+        self._process.send_signal(signal.SIGCONT)
+
     def _answers(self) -> bool:
         """Whether it greets a client, which it does once it has run the file of its first statements."""
         with (

@@ -15,13 +15,13 @@ from tables import clicks, rows, sync
 import spark_fs
 from spark_fs.api.feature_store import FeatureStore
 from spark_fs.api.feature_view import FeatureView
-from spark_fs.errors import OnlineStoreError, SettingsError
+from spark_fs.errors import OnlineRefusedError, OnlineStoreError, SettingsError
 from spark_fs.online.replicated import watched_replica
 from spark_fs.online.replicated.watched_replica import WatchedReplica
 from spark_fs.online.sqlite.store import SQLiteStore
 from spark_fs.server.online_server_metrics import OnlineServerCollector
 
-from conftest import at
+from conftest import SERVERS, at, empty_databases
 
 
 def copy_rows(folder: Path, *names: str) -> None:
@@ -129,6 +129,37 @@ def test_where_no_replica_answers_the_primary_does_or_it_is_an_error(tmp_path: P
         strict.check_serving()
     copy_rows(tmp_path, "b.db")
     assert value_of(strict.get_feature_view("clicks", 1)) == 1  # one that failed is asked again
+
+
+@pytest.mark.parametrize("fallback", ["primary", "error"])
+@pytest.mark.parametrize("kind", SERVERS)
+def test_a_replica_that_refuses_its_password_is_named(
+    kind: str, fallback: str, tmp_path: Path
+) -> None:
+    """A fault of the settings, which an answer of the primary would hide for ever."""
+    with empty_databases(kind, 2, tmp_path) as (primary, replica):
+        settings = {
+            "home": tmp_path,
+            "online_url": primary,
+            "online_read_urls": [replica.replace(":local@", ":wr0ng-one@")],
+            "replica_fallback": fallback,
+        }
+        fs = spark_fs.login(settings).get_feature_store()
+        row = {"k": 1, "v": 1}
+        group = loaded(fs, "things", {"k": "bigint", "v": "int"}, [row])
+        view = fs.create_feature_view("things", group.select(["v"]))
+        at_primary, at_replica = (url.partition("@")[2] for url in (primary, replica))
+        for _ in range(3):
+            with pytest.raises(
+                OnlineRefusedError,
+                match=rf"^Replica 1 of the online store {at_primary}: The online store"
+                rf" {at_replica} refused user 'spark_fs' \(1045\).* one of online_read_urls",
+            ) as refused:
+                value_of(view, **({} if fallback == "error" else {"max_replica_age": 5}))
+            assert "wr0ng-one" not in str(refused.value)
+            assert not refused.value.retryable
+        with pytest.raises(OnlineRefusedError, match=r"^Replica 1 of the online store"):
+            fs.check_serving()
 
 
 def test_an_answer_is_no_older_than_the_bound(tmp_path: Path) -> None:

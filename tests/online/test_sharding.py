@@ -352,6 +352,15 @@ def test_a_shard_that_hangs_holds_up_no_call_to_others() -> None:
         assert all(each.result() == {0: None, 1: True} for each in waiting)
 
 
+def test_as_many_calls_wait_for_a_shard_at_once_as_a_store_has_connections() -> None:
+    """With fewer those behind them would wait for a shard that hangs once more."""
+    calls, all_wait = ShardCalls(2), threading.Barrier(32)
+    asked = {0: lambda: None, 1: lambda: all_wait.wait(30)}
+    with ThreadPoolExecutor(32) as callers:
+        waiting = [callers.submit(calls.call_shards, asked) for _ in range(32)]
+        assert sorted(each.result()[1] for each in waiting) == list(range(32))
+
+
 def test_a_forked_process_and_many_threads_ask_shards_of_their_own(
     urls: list[str], tmp_path: Path
 ) -> None:

@@ -51,6 +51,12 @@ _DENIED_CODES = (
     errorcode.ER_COLUMNACCESS_DENIED_ERROR,
     1698,
 )
+# Of a server that has as many connections as it takes, or as it takes of this user.
+_FULL_CODES = (
+    errorcode.ER_CON_COUNT_ERROR,
+    errorcode.ER_TOO_MANY_USER_CONNECTIONS,
+    errorcode.ER_USER_LIMIT_REACHED,
+)
 _LACKING_CODES = {errorcode.ER_NO_SUCH_TABLE: "table", errorcode.ER_BAD_FIELD_ERROR: "column"}
 # One code stands for a connection that was lost at the log-in and for one lost while a statement
 # ran; the driver tells them apart by its text alone.
@@ -265,6 +271,13 @@ class MySQLStore:
                 f" for: {message}. No user and no password was sent to it. Give the authority of"
                 " its certificate as ssl_ca, and its host by a name that the certificate has;"
                 " ssl_verify_identity=false leaves the name unchecked."
+            )
+        if code in _FULL_CODES:
+            return OnlineStoreError(
+                f"The online store {self.address} takes no more connections ({code}): {message}. A"
+                f" process opens up to {self._pool_size}: set a lower pool_size in online_url, run"
+                " fewer processes, or let the server take more by max_connections and"
+                " max_user_connections."
             )
         if code in LOST_CODES and _LOST_DURING_QUERY in message:
             return OnlineStoreError(

@@ -10,7 +10,7 @@ from functools import partial
 from itertools import count
 from typing import Any, ClassVar
 
-from spark_fs.errors import OnlineStoreError
+from spark_fs.errors import OnlineRefusedError, OnlineStoreError
 from spark_fs.online.column_storage import Capabilities
 from spark_fs.online.replicated.rules import ReadRules
 from spark_fs.online.replicated.watched_replica import WatchedReplica, choose_pause
@@ -33,7 +33,8 @@ class ReplicatedStore:
 
     One that fails is left out for some seconds, and the next one is asked; one that lacks a table,
     as of a group whose first sync has not come to it yet, is left out for look-ups of that alone.
-    Where none may or can answer, the primary does, or it is an error, as the rules say.
+    Where none may or can answer, the primary does, or it is an error, as the rules say. One that
+    refuses what its URL says is always an error, since it is one of the settings.
     """
 
     scheme: ClassVar[str] = "replicated"
@@ -99,6 +100,8 @@ class ReplicatedStore:
             max_age: Seconds; older replicas are not asked. None: they may be of any age.
 
         Raises:
+            OnlineRefusedError: A replica takes neither the user nor the password, or not the TLS,
+                that are in its URL; it is named.
             OnlineStoreError: No replica answers, and the primary may not or does not.
         """
         first = next(self._turns)
@@ -114,6 +117,11 @@ class ReplicatedStore:
                     reasons.append(_describe_age(replica, max_age))
                     continue
                 return replica_calls[number]()
+            except OnlineRefusedError as error:  # which no other answer may hide
+                raise OnlineRefusedError(
+                    f"Replica {number + 1} of the online store {self.address}: {error} Its URL is"
+                    " one of online_read_urls."
+                ) from error
             except LackingTableError as error:  # it may have those of other look-ups
                 reasons.append(str(error))
             except OnlineStoreError as error:

@@ -10,7 +10,9 @@ from spark_fs.errors import OnlineStoreError
 from spark_fs.online import forks
 
 T = TypeVar("T")
-_CALLS_PER_SHARD = 8  # that wait for one shard at once, at most
+# That wait for one shard at once, at most: as many as a store has connections by itself. Beside a
+# shard that hangs, further ones wait for as long again.
+_CALLS_PER_SHARD = 32
 
 
 @contextmanager
