@@ -15,6 +15,7 @@ from spark_fs.api.dataset_requests import (
 from spark_fs.api.options import BatchOptions, check_options, to_seconds
 from spark_fs.api.splitting import build_interval
 from spark_fs.base.arguments import validate_arguments
+from spark_fs.errors import SettingsError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,20 +25,25 @@ if TYPE_CHECKING:
     from spark_fs.api.options import OwnBatchOptions
     from spark_fs.api.stores import Stores
     from spark_fs.base.times import Instant
+    from spark_fs.flows.batch import BatchRequest
     from spark_fs.flows.view_columns import States
     from spark_fs.spec.feature_view import ViewSpec
     from spark_fs.spec.predicates import Condition
+
+_CARRIERS = ("pandas", "polars", "numpy")  # types of frames that take an attribute
 
 
 @dataclass(frozen=True)
 class BatchState:
     """What a batch takes of a training dataset; nothing where none was named nor needed.
 
-    states: what the transformations learned of it. condition: its extra filter.
+    states: what the transformations learned of it. condition: its extra filter. dataset_version:
+    which it is.
     """
 
     states: States | None = None
     condition: Condition | None = None
+    dataset_version: int | None = None
 
 
 @validate_arguments
@@ -76,7 +82,9 @@ class BatchScoringMixin:
         dataset = view_columns.find_learned_dataset(
             self._stores.catalog, self._spec, training_dataset_version
         )
-        return BatchState(dataset.states, dataset.extra_filter) if dataset else BatchState()
+        if dataset is None:
+            return BatchState()
+        return BatchState(dataset.states, dataset.extra_filter, dataset.version)
 
     if TYPE_CHECKING:
 
@@ -150,7 +158,9 @@ class BatchScoringMixin:
             transformed: Whether the view's transformations are applied.
             transformation_context: What is set of the transformations for this time, by name; None:
                 what was set when they learned.
-            logging_data: Likewise.
+            logging_data: Whether the frame carries what ``log`` keeps of it: its keys and event
+                times, its features before and after the transformations, its helper columns; of
+                pandas, polars and NumPy.
             extra_filter: A condition that the rows must meet beside the view's own.
             lookback: Refused: see max_feature_age.
             n_processes: Taken for Hopsworks' sake, and named in a warning.
@@ -163,8 +173,8 @@ class BatchScoringMixin:
 
         Raises:
             SettingsError: A transformation learned and ``init_batch_scoring`` was not told of which
-                training dataset, the interval is empty, or an argument has a value that it does not
-                take.
+                training dataset, the interval is empty, an argument has a value that it does not
+                take, or a frame of that type carries no ``logging_data``.
             NotFoundError: The spine lacks a column that the view needs of it.
             QueryError: ``extra_filter`` cannot be asked of the query.
         """
@@ -172,11 +182,7 @@ class BatchScoringMixin:
 
         check_options(options, BatchOptions)
         check_lookback(lookback)
-        taken = {
-            "read_options": read_options,
-            "logging_data": logging_data,
-            "n_processes": n_processes,
-        }
+        taken = {"read_options": read_options, "n_processes": n_processes}
         warn_of_taken("get_batch_data", taken)
         transformed = bool(transformed) and options.get("transform", True)
         if self._batch_state is None and transformed:
@@ -193,14 +199,34 @@ class BatchScoringMixin:
             transformed,
             transformation_context,
         )
+        dataframe_type = dataframe_type or "default"
+        engine = options.get("engine")
+        if logging_data:
+            return self._read_for_log(state, request, dataframe_type, engine)
         return batch.read_batch(
-            self._stores,
-            self._spec,
-            state.states,
-            request,
-            dataframe_type or "default",
-            options.get("engine"),
+            self._stores, self._spec, state.states, request, dataframe_type, engine
         )
+
+    def _read_for_log(
+        self, state: BatchState, request: BatchRequest, dataframe_type: str, engine: str | None
+    ) -> Any:
+        """A batch that carries what ``log`` keeps of it, eagerly."""
+        from spark_fs.api.logged_vectors import attach_metadata
+        from spark_fs.base.dataframes import convert_table
+        from spark_fs.flows import batch, read
+
+        dataframe_type = read.resolve_dataframe_type(dataframe_type)
+        if dataframe_type not in _CARRIERS:
+            raise SettingsError(
+                f"A batch as dataframe_type={dataframe_type!r} cannot carry what log keeps of it:"
+                f" ask for {', '.join(_CARRIERS)}, or leave logging_data out, and give log the"
+                " frame with primary_key=True and event_time=True."
+            )
+        version = state.dataset_version if request.transformed else None
+        rows, metadata = batch.read_logged_batch(
+            self._stores, self._spec, state.states, request, engine, version
+        )
+        return attach_metadata(convert_table(rows, dataframe_type), metadata)
 
     batch_data = get_batch_data
 

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 # Arguments that mean nothing here, with the reason.
 _TAKEN = {
     "n_processes": "transformations run in the threads of this process or in Spark's tasks",
-    "logging_data": "log(frame, serving_keys=..., event_time=...) takes what a batch is of",
 }
 # Keys of write_options that Hopsworks' engines know and Spark's writer does not.
 _HOPSWORKS_OPTIONS = {"use_spark", "spark", "arrow_flight_config", "start_offline_materialization"}

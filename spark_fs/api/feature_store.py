@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _BY_VIEWS = "FeatureView.create_training_data makes it, and FeatureView.get_training_data reads it"
 _BY_FOLDERS = "who may read is what the folder and the databases allow"
-_BY_LISTS = "spark-fs search finds groups, views and features, and spark-fs ui shows them"
+_BY_LISTS = "spark-fs search finds groups, views, features and models, and spark-fs ui shows them"
 _BY_PAGES = "FeatureGroup.report and spark-fs ui draw pages of groups and views"
 
 

@@ -1,4 +1,4 @@
-"""Vectors that carry what ``log`` keeps of them, whatever they come as."""
+"""Vectors and batches that carry what ``log`` keeps of them, whatever they come as."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from spark_fs.spec.logged_parts import METADATA, LoggedVectors, LoggingMetadata
+from spark_fs.spec.logged_parts import METADATA, BatchMetadata, LoggedVectors, LoggingMetadata
 
 if TYPE_CHECKING:
     from spark_fs.flows.serving_state import ServingState
@@ -43,8 +43,8 @@ class LoggedRead:
         """
         vectors, metadata = self._read(transform)
         if return_type == "list":
-            return _attach_metadata(LoggedVectors(vectors), metadata)
-        return _attach_metadata(self._convert(vectors, return_type, transform), metadata)
+            return attach_metadata(LoggedVectors(vectors), metadata)
+        return attach_metadata(self._convert(vectors, return_type, transform), metadata)
 
     def to_vector(self, return_type: str, transform: bool) -> Any:
         """Read the only vector, as a list of values, a frame of one row, or an array.
@@ -58,9 +58,9 @@ class LoggedRead:
         """
         vectors, metadata = self._read(transform)
         if return_type == "list":
-            return _attach_metadata(LoggedVectors(vectors[0]), metadata)
+            return attach_metadata(LoggedVectors(vectors[0]), metadata)
         rows = self._convert(vectors, return_type, transform)
-        return _attach_metadata(rows[0] if return_type == "numpy" else rows, metadata)
+        return attach_metadata(rows[0] if return_type == "numpy" else rows, metadata)
 
     def _read(self, transform: bool) -> tuple[list[list[Any]], LoggingMetadata]:
         features, vectors = self.state.read_both(
@@ -78,8 +78,13 @@ class LoggedRead:
         return returned_vectors.convert_vectors(columns, vectors, return_type)
 
 
-def _attach_metadata(vectors: Any, metadata: LoggingMetadata) -> Any:
-    """Let vectors carry what is logged of them, as an attribute; of a copy nothing is kept."""
+def attach_metadata(vectors: Any, metadata: LoggingMetadata | BatchMetadata) -> Any:
+    """Let vectors or a batch carry what is logged of them, as an attribute that no copy keeps.
+
+    Args:
+        vectors: A list, a frame of pandas or polars, or an array.
+        metadata: What is logged of them.
+    """
     if type(vectors).__module__ == "numpy":
         vectors = _make_array_class()(vectors)
     object.__setattr__(vectors, METADATA, metadata)

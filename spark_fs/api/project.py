@@ -182,7 +182,7 @@ class Project:
     get_members_api = get_members = Refused("lists the members of a project", _NO_MEMBERS)
     add_member = remove_member = Refused("changes the members of a project", _NO_MEMBERS)
     get_search_api = Refused(
-        "searches a project", "spark-fs search finds groups, views and features"
+        "searches a project", "spark-fs search finds groups, views, features and models"
     )
     get_trino_api = get_trino_catalog_api = Refused(
         "asks a project's Trino", "FeatureStore.sql asks Spark"

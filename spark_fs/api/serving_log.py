@@ -13,7 +13,7 @@ from spark_fs.api.view_serving import ServingMixin
 from spark_fs.base.arguments import validate_arguments
 from spark_fs.base.times import Interval
 from spark_fs.base.user_warnings import warn_user
-from spark_fs.spec.logged_parts import LoggedParts
+from spark_fs.spec.logged_parts import METADATA, LoggedParts
 from spark_fs.spec.serving_log import LoggingSpec
 
 if TYPE_CHECKING:
@@ -182,7 +182,8 @@ class ServingLogMixin(ServingMixin):
         if not self.logging_enabled:
             self._enable_for(parts)
         logged_model = choose_model(model, model_name, model_version, training_dataset_version)
-        if logged_model.training_dataset_version is None:
+        carries_version = hasattr(logging_data, METADATA)
+        if logged_model.training_dataset_version is None and not carries_version:
             version = self._get_serving_state().dataset_version
             logged_model = logged_model._replace(training_dataset_version=version)
         return [log_frames.log_parts(self._stores, self._load_spec(), parts, logged_model)]

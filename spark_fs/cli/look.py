@@ -63,7 +63,7 @@ def search(
     as_json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
-    """Find groups, views and features: by name, description and tag, with typos.
+    """Find groups, views, features and models: by name, description and tag, with typos.
 
     Example: spark-fs search wether delay
     """

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -22,6 +23,7 @@ from spark_fs.flows.view_columns import States, ViewColumns, resolve_view_column
 from spark_fs.planning.plan import JoinPlan
 from spark_fs.planning.sql_text import to_sql
 from spark_fs.spec.feature_view import ViewSpec
+from spark_fs.spec.logged_parts import BatchMetadata
 from spark_fs.spec.predicates import Condition, iter_comparisons, rebind_group
 from spark_fs.spec.training_dataset import TRAIN_SPLIT
 from spark_fs.transform.transformer import Transformer
@@ -38,7 +40,8 @@ class BatchRequest:
     spine's come first. inference_helper_columns: whether these come last. spine_df: a frame
     in the place of the leftmost group. max_feature_age: seconds. conditions: what rows meet beside
     the view's own filters. transformed: whether the view's transformations are applied.
-    transformation_context: what is set of them for this time.
+    transformation_context: what is set of them for this time. for_log: whether all is read that
+    ``log`` keeps.
     """
 
     interval: Interval | None = None
@@ -50,6 +53,30 @@ class BatchRequest:
     conditions: tuple[Condition, ...] = ()
     transformed: bool = True
     transformation_context: Mapping[str, Any] | None = None
+    for_log: bool = False
+
+
+@dataclass(frozen=True)
+class _PreparedBatch:
+    """What is joined for a batch, and how it is finished."""
+
+    view: ViewSpec
+    columns: ViewColumns
+    join_input: JoinInput
+    transform: DatasetTransform
+
+    def list_names(self, request: BatchRequest) -> list[str]:
+        """The columns that a request wants of the finished rows."""
+        first = self.columns.list_requested_identity(request.primary_key, request.event_time)
+        features = self.transform.transformer.columns
+        names = [self.transform.replaced.get(name, name) for name in first]
+        names = [name for name in names if name not in features]
+        names += features
+        last = list(self.columns.extra_columns)
+        if request.inference_helper_columns:
+            last += self.view.inference_helpers
+        names += [name for name in dict.fromkeys(last) if name not in names]
+        return names
 
 
 def read_batch(
@@ -71,11 +98,65 @@ def read_batch(
         engine: Which engine reads; None: the one that the settings name.
     """
     dataframe_type = resolve_dataframe_type(dataframe_type)
-    join_input, transform, names = _prepare_batch(stores, view, states, request, engine)
+    prepared = _prepare_batch(stores, view, states, request, engine)
+    names = prepared.list_names(request)
+    transform = prepared.transform
     if dataframe_type == "spark":
-        return _build_batch_frame(join_input.choose_spark(), transform, names)
-    tables, _ = build_in_memory(join_input, transform)
+        return _build_batch_frame(prepared.join_input.choose_spark(), transform, names)
+    tables, _ = build_in_memory(prepared.join_input, transform)
     return convert_table(tables[transform.parts[0]].select(names), dataframe_type)
+
+
+def read_logged_batch(
+    stores: ProjectStores,
+    view: ViewSpec,
+    states: States | None,
+    request: BatchRequest,
+    engine: str | None,
+    dataset_version: int | None,
+) -> tuple[pa.Table, BatchMetadata]:
+    """The rows to predict for, eagerly, and what ``log`` keeps of them, by one join.
+
+    Args:
+        stores: Those of the view.
+        view: Whose features are read.
+        states: What the transformations learned of a training dataset.
+        request: Which rows and columns.
+        engine: Which engine reads; None: the one that the settings name.
+        dataset_version: The training dataset of these states; None: there is none.
+    """
+    full_request = replace(
+        request, primary_key=True, event_time=True, inference_helper_columns=True, for_log=True
+    )
+    prepared = _prepare_batch(stores, view, states, full_request, engine)
+    columns, transform = prepared.columns, prepared.transform
+    joined = prepared.join_input.run(ChosenJoin.collect)
+    rows = _finish_rows(joined, transform)
+    plain = columns.build_plain_transformer()
+    plain_rows = _finish_rows(joined, _build_transform(columns, plain, ()))
+    spine = columns.plan.spine
+    identity = {}
+    for column in dict.fromkeys([*spine.primary_key, *filter(None, [spine.event_time])]):
+        name = columns.plan.spine_names[column]
+        identity[column] = rows[transform.replaced.get(name, name)]
+    transformed = None
+    if request.transformed:
+        transformed = rows.select(transform.transformer.columns)
+    metadata = BatchMetadata(
+        plain_rows.select(plain.columns),
+        transformed,
+        rows.select(view.inference_helpers),
+        pa.table(identity),
+        spine.event_time,
+        datetime.now(UTC),
+        dataset_version,
+    )
+    return rows.select(prepared.list_names(request)), metadata
+
+
+def _finish_rows(joined: pa.Table, transform: DatasetTransform) -> pa.Table:
+    tables, _ = build_splits(joined, transform)
+    return tables[transform.parts[0]]
 
 
 def read_batch_rows(
@@ -94,15 +175,15 @@ def read_batch_rows(
         request: Which rows and columns.
         engine: Which engine reads; None: the one that the settings name.
     """
-    join_input, transform, names = _prepare_batch(stores, view, states, request, engine)
+    prepared = _prepare_batch(stores, view, states, request, engine)
+    names = prepared.list_names(request)
 
     def read(join: ChosenJoin) -> pa.Table | DataFrame:
         if join.runner.name == "spark":
-            return _build_batch_frame(join, transform, names)
-        tables, _ = build_splits(join.collect(), transform)
-        return tables[transform.parts[0]].select(names)
+            return _build_batch_frame(join, prepared.transform, names)
+        return _finish_rows(join.collect(), prepared.transform).select(names)
 
-    return join_input.run(read)
+    return prepared.join_input.run(read)
 
 
 def format_batch_query(stores: ProjectStores, view: ViewSpec, request: BatchRequest) -> str:
@@ -122,8 +203,8 @@ def _prepare_batch(
     states: States | None,
     request: BatchRequest,
     engine: str | None,
-) -> tuple[JoinInput, DatasetTransform, list[str]]:
-    """What is joined, how it is finished, and the columns that are wanted of it."""
+) -> _PreparedBatch:
+    """What is joined, and how it is finished."""
     engines = stores.engines.with_request(engine)
     spine = None
     if request.spine_df is not None:
@@ -145,12 +226,7 @@ def _prepare_batch(
         plan = plan.with_filter(condition)
     frames = {spine.spec.ref: spine} if spine else {}
     join_input = JoinInput(engines, plan, stores.find_table, {}, frames)
-    features = transform.transformer.columns
-    kept_names = [transform.replaced.get(name, name) for name in first]
-    names = [name for name in kept_names if name not in features]
-    names += features
-    names += [name for name in dict.fromkeys(last) if name not in names]
-    return join_input, transform, names
+    return _PreparedBatch(view, columns, join_input, transform)
 
 
 def _rebind_condition(condition: Condition, view: ViewSpec, spine: SpineRows) -> Condition:
@@ -188,6 +264,8 @@ def _build_plan(
 ) -> JoinPlan:
     """The view's plan, with the columns and the bounds of this batch."""
     outputs = {*transform.transformer.inputs, *transform.passthrough, *transform.identity}
+    if request.for_log:
+        outputs |= set(columns.features)
     plan = columns.plan.select_outputs(outputs)
     plan = plan.with_max_age(request.max_feature_age)
     if request.interval is None:

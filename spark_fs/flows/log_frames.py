@@ -25,7 +25,13 @@ from spark_fs.flows.log_spool import encode_line
 from spark_fs.flows.project_stores import ProjectStores
 from spark_fs.flows.synced_versions import find_synced_versions
 from spark_fs.spec.feature_view import ViewSpec
-from spark_fs.spec.logged_parts import METADATA, LoggedModel, LoggedParts, LoggingMetadata
+from spark_fs.spec.logged_parts import (
+    METADATA,
+    BatchMetadata,
+    LoggedModel,
+    LoggedParts,
+    LoggingMetadata,
+)
 from spark_fs.spec.serving_log import (
     GIVEN_KEYS,
     LOG_TIME,
@@ -58,7 +64,7 @@ def log_parts(stores: ProjectStores, view: ViewSpec, parts: LoggedParts, model: 
         SchemaError: A value is of another type than its column.
     """
     log_columns = LogColumns.of_view(stores.catalog, view)
-    metadata: LoggingMetadata | None = getattr(parts.logging_data, METADATA, None)
+    metadata: LoggingMetadata | BatchMetadata | None = getattr(parts.logging_data, METADATA, None)
     now = datetime.now(UTC)
     if metadata is not None:
         model = model._replace(training_dataset_version=metadata.training_dataset_version)
@@ -73,7 +79,8 @@ def log_parts(stores: ProjectStores, view: ViewSpec, parts: LoggedParts, model: 
         MODEL: model.name,
         MODEL_VERSION: model.version,
     }
-    synced = [] if parts.event_time is not None else [_find_synced(stores, view)]
+    is_of_event_time = parts.event_time is not None or isinstance(metadata, BatchMetadata)
+    synced = [] if is_of_event_time else [_find_synced(stores, view)]
     types = log_columns.list_types([transformed])
     lines = []
     for row in collector.finish_rows(parts):
@@ -127,8 +134,10 @@ class _RowCollector:
     def add_parts(self, parts: LoggedParts) -> None:
         """Add everything that was given; what has a part of its own wins over what carries it."""
         columns = self.log_columns
-        metadata: LoggingMetadata | None = getattr(parts.logging_data, METADATA, None)
-        if metadata is not None:
+        metadata: Any = getattr(parts.logging_data, METADATA, None)
+        if isinstance(metadata, BatchMetadata):
+            self._add_batch(metadata)
+        elif metadata is not None:
             self._add_metadata(metadata)
         elif parts.logging_data is not None:
             self._add_mixed(parts.logging_data)
@@ -174,6 +183,14 @@ class _RowCollector:
             self._add(list(metadata.transformed_features), self.vector_names, "transformed")
         self._add(list(metadata.serving_keys), _to_names(self.log_columns.key_types))
         self._add_passed([dict(passed or {}) for passed in metadata.request_parameters])
+
+    def _add_batch(self, batch: BatchMetadata) -> None:
+        """Add what a batch carries that was read with ``logging_data=True``."""
+        features = _to_names(self.log_columns.features)
+        self._add(batch.untransformed_features, features, "untransformed")
+        self._add(batch.transformed_features, self.vector_names, "transformed")
+        self._add(batch.inference_helpers, _to_names(batch.inference_helpers.column_names))
+        self._add(batch.identity, _to_names(batch.identity.column_names))
 
     def _add_mixed(self, data: Any) -> None:
         """Add a frame of columns of every kind; the values of a vector are as it has them."""

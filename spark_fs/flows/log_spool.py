@@ -65,7 +65,7 @@ class LogSpool:
     def write_file(
         self, header: Mapping[str, Any], lines: Sequence[str], vectors: int, at: datetime
     ) -> Path:
-        """Write a file; it is there whole or not at all.
+        """Write a file; it is there whole or not at all, after a power cut too.
 
         Args:
             header: What the lines are of.
@@ -82,12 +82,16 @@ class LogSpool:
         content = "\n".join([encode_line({"format": _FORMAT, **header}), *lines, ""])
         private_files.make_file(temporary)
         try:
-            temporary.write_text(content, encoding="utf-8")
+            with temporary.open("w", encoding="utf-8") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
             os.replace(temporary, self.folder / name)
         except BaseException:
             with suppress(OSError):
                 temporary.unlink()
             raise
+        _sync_folder(self.folder)
         return self.folder / name
 
     def list_files(self) -> list[SpoolFile]:
@@ -217,6 +221,16 @@ def _encode(value: Any) -> Any:
     if encoded is value:
         return str(value)
     return encoded
+
+
+def _sync_folder(folder: Path) -> None:
+    """Have the names of files in a folder on its disk; a file system that cannot keeps its own."""
+    with suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def _list_folder(folder: Path) -> list[SpoolFile]:

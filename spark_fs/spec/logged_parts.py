@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
-METADATA = "hopsworks_logging_metadata"  # the attribute of vectors that were read for the log
+METADATA = "hopsworks_logging_metadata"  # the attribute of what was read for the log
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,24 @@ class LoggingMetadata:
     transformed_features: Sequence[Sequence[Any]]
     serving_keys: Sequence[Any]
     request_parameters: Sequence[Any]
+    instant: datetime
+    training_dataset_version: int | None = None
+
+
+@dataclass(frozen=True)
+class BatchMetadata:
+    """What a batch for the log carries: Arrow tables of as many rows as it has.
+
+    transformed_features: None where it was not transformed. identity: the spine's key, and its
+    event time where it has one. instant: (UTC) when they were read. training_dataset_version: by
+    which they were transformed.
+    """
+
+    untransformed_features: Any
+    transformed_features: Any
+    inference_helpers: Any
+    identity: Any
+    event_time: str | None
     instant: datetime
     training_dataset_version: int | None = None
 

@@ -78,7 +78,7 @@ TESTS = {
     "`storage_connector=` or": "tests/pure/test_hopsworks_views.py::test_what_cannot_mean_the_same_is_refused",
     "`fv.log` writes to": "tests/spark/test_moved_log.py::test_what_was_served_is_moved_once_and_read",
     "`fv.read_log` leaves out": "tests/spark/test_moved_log.py::test_what_was_served_is_moved_once_and_read",
-    "`get_batch_data(logging_data=True)`": "tests/pure/test_view_log.py::test_what_a_batch_is_of_is_named_in_a_warning",
+    "`get_batch_data(logging_data=True)`": "tests/pure/test_hopsworks_views.py::test_a_frame_that_carries_nothing_is_refused",
     "`fv.create_feature_logger`": "tests/pure/test_hopsworks_views.py::test_what_there_is_not_is_refused_with_what_there_is",
     "`get_or_create_feature_view` returns": (
         "tests/pure/test_hopsworks_views.py::test_what_exists_is_got_and_what_differs_is_said_in_words"

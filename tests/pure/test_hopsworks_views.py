@@ -8,6 +8,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
@@ -453,6 +454,50 @@ def test_a_batch_comes_untransformed_too(view: FeatureView) -> None:
     low, high = NOW.amount.min(), NOW.amount.max()
     wanted = (NOW["amount"].to_numpy() - low) / (high - low)
     assert scaled.tolist() == pytest.approx(wanted.tolist())
+
+
+@pytest.mark.parametrize("kind", ["pandas", "polars", "numpy"])
+def test_a_batch_carries_what_is_logged_of_it(view: FeatureView, kind: str) -> None:
+    view.training_data()
+    asked = {"start_time": NOON, "dataframe_type": kind}
+    batch, plain = (view.get_batch_data(logging_data=each, **asked) for each in (True, False))
+    assert np.asarray(batch).tolist() == np.asarray(plain).tolist()  # of what was asked for alone
+    view.enable_logging()
+    wanted = NOW[NOW.paid_at >= NOON]
+    (job,) = view.log(batch, predictions=[0.5] * len(wanted), model_name="m") or ()
+    assert job.summary == {"read": len(wanted)}
+    logged = view.read_log().sort_values(["paid_at", "id"])
+    for name in ("id", "paid_at", "amount"):
+        assert logged[name].tolist() == wanted[name].tolist()
+    low, high = NOW.amount.min(), NOW.amount.max()
+    scaled = (wanted.amount - low) / (high - low)
+    assert logged["transformed_amount"].tolist() == pytest.approx(scaled.tolist())
+    limits = CARDS.set_index("card")["limit_"]
+    assert set(logged["limit_"].dropna()) <= set(limits)
+    assert logged["limit_"].count() == logged["kind"].count() > 0  # of the rows that have a card
+    assert set(logged["predicted_fraud"]) == {0.5}
+    assert set(logged["logged_as"]) == {"both"}
+    assert set(logged["td_version"]) == {1}
+    assert set(logged["synced_versions"]) == {"[]"}  # it was read from the offline tables
+
+
+def test_a_batch_that_is_not_transformed_is_logged_as_such(view: FeatureView) -> None:
+    batch = view.get_batch_data(transformed=False, primary_key=True, logging_data=True)
+    assert list(batch.columns) == ["id", "amount", "kind"]
+    view.enable_logging()
+    view.log(batch)
+    logged = view.read_log().sort_values(["paid_at", "id"])
+    assert logged["amount"].tolist() == NOW["amount"].tolist()
+    assert set(logged["logged_as"]) == {"untransformed"}
+
+
+@pytest.mark.parametrize("kind", ["arrow", "spark"])
+def test_a_frame_that_carries_nothing_is_refused(view: FeatureView, kind: str) -> None:
+    view.training_data()
+    with pytest.raises(
+        SettingsError, match=rf"dataframe_type='{kind}' cannot carry what log keeps of it: ask for"
+    ):
+        view.get_batch_data(dataframe_type=kind, logging_data=True)
 
 
 def test_the_query_of_a_batch_is_sql(view: FeatureView) -> None:

@@ -259,6 +259,26 @@ def test_logs_of_long_names_are_told_apart() -> None:
     assert all(len(name) <= 63 for name in names)
 
 
+def test_a_file_is_on_the_disk_before_it_has_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that a power cut leaves none that is empty, and takes none that was counted."""
+    done, sync, rename = list[tuple[str, str]](), os.fsync, os.replace
+
+    def note_sync(descriptor: int) -> None:
+        done.append(("sync", os.readlink(f"/proc/self/fd/{descriptor}")))
+        sync(descriptor)
+
+    def note_rename(source: Path, target: Path) -> None:
+        done.append(("rename", str(target)))
+        rename(source, target)
+
+    monkeypatch.setattr(os, "fsync", note_sync)
+    monkeypatch.setattr(os, "replace", note_rename)
+    path = LogSpool(tmp_path).write_file({}, ["{}"], 1, NOW)
+    assert done == [("sync", f"{path}.tmp"), ("rename", str(path)), ("sync", str(tmp_path))]
+
+
 def test_files_are_read_in_the_order_of_their_instants(tmp_path: Path) -> None:
     spool = LogSpool(tmp_path)
     for days in (3, 1, 2):

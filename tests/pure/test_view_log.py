@@ -187,9 +187,11 @@ def test_values_come_back_as_they_were(view: FeatureView) -> None:
     assert sorted(found) == sorted(["0.30000000000000004", "-0.0", "inf", "5e-324", "None"])
 
 
-def test_what_a_batch_is_of_is_named_in_a_warning(view: FeatureView) -> None:
-    with pytest.warns(UserWarning, match=r"get_batch_data\(logging_data=\) changes nothing: log"):
-        assert view.get_batch_data(logging_data=True).empty
+def test_an_empty_batch_is_logged_as_nothing(view: FeatureView) -> None:
+    batch = view.get_batch_data(logging_data=True)
+    assert batch.empty
+    (job,) = view.log(batch) or ()
+    assert job.summary == {"read": 0}
 
 
 def test_a_view_made_anew_has_nothing_of_the_one_before_that_it_cannot_hold(
