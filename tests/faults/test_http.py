@@ -229,6 +229,27 @@ def test_a_client_that_waits_does_not_notice_a_restart_of_the_database(
         assert not load.errors
 
 
+def test_a_server_killed_and_started_again_under_load(home: Path, database: Server) -> None:
+    """Callers have an error that says that it may be tried again; no answer is wrong."""
+    server = Serving(home, database)
+    with spark_fs.Client(server.url, timeout=5) as client:
+        view = client.get_feature_view("rows")
+        load = Load(lambda key: view.get_feature_vector({"k": key}))
+        try:
+            for _ in range(2):
+                load.goes_on()
+                before = len(load.errors)
+                server.process.kill()
+                server.end()
+                wait_until(lambda seen=before: len(load.errors) > seen + 8)
+                server = Serving(home, database, "--port", str(server.port))
+                load.goes_on()
+        finally:
+            load.end()
+            server.end()
+    assert all(isinstance(error, OnlineStoreError) and error.retryable for error in load.errors)
+
+
 def test_more_requests_than_may_be_open_are_told_to_come_again(
     home: Path, database: Server
 ) -> None:
