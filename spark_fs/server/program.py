@@ -24,6 +24,7 @@ from spark_fs.server.worker_pulse import BEAT_SECONDS
 LOGGER = logging.getLogger("spark_fs.serve")
 T = TypeVar("T")
 _THREADS = 40
+_HANDSHAKE_SECONDS = 2.0  # that a caller has to agree on TLS with a server that ends
 _TICK = 0.05  # seconds between two looks at whether a drain is over
 
 
@@ -61,7 +62,9 @@ class DrainingServer(uvicorn.Server):
         super().__init__(config)
         self._program = program
         self._drain_seconds = limits.drain_seconds
-        self._handshake_seconds = limits.ask_seconds if config.is_ssl else None
+        self._handshake_seconds = None
+        if config.is_ssl:
+            self._handshake_seconds = min(limits.ask_seconds, _HANDSHAKE_SECONDS)
         self._on_beat = on_beat
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
