@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from spark_fs.spec.logged_parts import METADATA, BatchMetadata, LoggedVectors, LoggingMetadata
 
 if TYPE_CHECKING:
     from spark_fs.flows.serving_state import ServingState
+
+V = TypeVar("V")  # vectors in one of their forms
 
 
 @dataclass(frozen=True)
@@ -78,17 +80,18 @@ class LoggedRead:
         return returned_vectors.convert_vectors(columns, vectors, return_type)
 
 
-def attach_metadata(vectors: Any, metadata: LoggingMetadata | BatchMetadata) -> Any:
+def attach_metadata(vectors: V, metadata: LoggingMetadata | BatchMetadata) -> V:
     """Let vectors or a batch carry what is logged of them, as an attribute that no copy keeps.
 
     Args:
         vectors: A list, a frame of pandas or polars, or an array.
         metadata: What is logged of them.
     """
+    carrier = vectors
     if type(vectors).__module__ == "numpy":
-        vectors = _make_array_class()(vectors)
-    object.__setattr__(vectors, METADATA, metadata)
-    return vectors
+        carrier = _make_array_class()(vectors)
+    object.__setattr__(carrier, METADATA, metadata)
+    return carrier
 
 
 def _make_array_class() -> Any:
