@@ -305,7 +305,6 @@ def test_a_slow_query_in_process_ends_in_time_and_other_views_are_read(
     with locked(database), ThreadPoolExecutor(8) as pool:
         asked = [pool.submit(rows.get_feature_vector, {"k": key}) for key in range(8)]
         assert shops.get_feature_vector({"shop": "a"})[0] == 1
-        assert not any(each.done() for each in asked)
         for each in asked:
             with pytest.raises(OnlineStoreError, match="or took longer than read_timeout"):
                 each.result(timeout=15)

@@ -258,7 +258,6 @@ def test_a_shard_that_hangs_holds_its_own_keys_alone_and_is_named(
             asked += [callers.submit(view.get_feature_vector, {"k": keys[1][0]}) for _ in range(8)]
             for key in keys[0]:
                 assert view.get_feature_vector({"k": key}) == [1]
-            assert not any(each.done() for each in asked)
             for each in asked:
                 with pytest.raises(OnlineStoreError, match=r"^Shard 2 of 2 of the online store"):
                     each.result(timeout=30)
