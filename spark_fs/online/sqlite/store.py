@@ -17,16 +17,15 @@ from spark_fs.errors import OnlineStoreError
 from spark_fs.online import forks
 from spark_fs.online.column_storage import Capabilities
 from spark_fs.online.sqlite.column_types import find_storage
-from spark_fs.online.statements import ORIGIN_TABLE, SYNC_STATE_TABLE, LookupQuery, SqlDialect
+from spark_fs.online.sqlite.errors import translate_error
+from spark_fs.online.sqlite.lookup import SQLiteLookup
+from spark_fs.online.statements import ORIGIN_TABLE, SYNC_STATE_TABLE, SqlDialect
 from spark_fs.online.store import (
     HEARTBEAT,
-    LackingTableError,
-    LookupRows,
     LookupSource,
     PreparedLookup,
     SyncState,
     TableOrigin,
-    look_up_nothing,
 )
 from spark_fs.online.table_layout import OnlineTable
 
@@ -99,7 +98,8 @@ class SQLiteStore:
         self, sources: Sequence[LookupSource], key_types: Sequence[str]
     ) -> PreparedLookup:
         """Prepare a look-up over several groups."""
-        return _SQLiteLookup(self, sources, len(key_types))
+        query = SQL.build_lookup(sources, "(SELECT 1) e", lambda _: "?", "0")
+        return SQLiteLookup(self, query, len(key_types))
 
     def get_connection(self) -> sqlite3.Connection:
         """This thread's own connection for reading."""
@@ -219,59 +219,6 @@ class SQLiteStore:
             raise translate_error(self.path, error) from error
 
 
-class _SQLiteLookup:
-    """One statement for each entry, in one transaction: there is no way to the server to be spared.
-
-    A result of too many columns is asked for in several statements.
-    """
-
-    def __init__(self, store: SQLiteStore, sources: Sequence[LookupSource], key_count: int) -> None:
-        self._store = store
-        self._key_count = key_count
-        self._query = SQL.build_lookup(sources, "(SELECT 1) e", lambda _: "?", "0")
-        self._statements: tuple[str, ...] = ()
-        if sources:
-            self._statements = _split_columns(self._query, store.capabilities.max_columns)
-
-    def warm_up(self) -> None:
-        """Open the file and read its schema."""
-        look_up_nothing(self, self._key_count)
-
-    def with_max_age(self, seconds: float) -> "_SQLiteLookup":  # noqa: ARG002 # none is old
-        """The same: it reads what syncs write to."""
-        return self
-
-    def __call__(self, entries: Sequence[Sequence[Any]], now: datetime) -> LookupRows:
-        connection = self._store.get_connection()
-        try:
-            connection.execute("BEGIN")  # all entries and all parts of a row as of one instant
-            try:
-                return [
-                    (number, *self._fetch_row(connection, self._query.bind_values(values, now)))
-                    for number, values in enumerate(entries)
-                ]
-            finally:
-                connection.execute("COMMIT")
-        except sqlite3.Error as error:
-            raise translate_error(self._store.path, error) from error
-
-    def _fetch_row(
-        self, connection: sqlite3.Connection, parameters: Sequence[Any]
-    ) -> Iterator[Any]:
-        for statement in self._statements:
-            yield from connection.execute(statement, parameters).fetchone()
-
-
-def _split_columns(query: LookupQuery, max_columns: int) -> tuple[str, ...]:
-    """The statement without the entry's number, so many columns at a time."""
-    columns = query.columns[1:]
-    statements = []
-    for start in range(0, len(columns), max_columns):
-        batch = ", ".join(columns[start : start + max_columns])
-        statements.append(f"SELECT {batch}{query.from_clause}")
-    return tuple(statements)
-
-
 # -- what a transaction reads and changes
 
 
@@ -343,13 +290,3 @@ def add_missing_columns(connection: sqlite3.Connection, table: OnlineTable) -> N
             if column.name not in present_columns:
                 definition = SQL.column_definition(column, None, required=False)
                 connection.execute(f"ALTER TABLE {SQL.quote_name(name)} ADD COLUMN {definition}")
-
-
-def translate_error(path: str, error: sqlite3.Error) -> OnlineStoreError:
-    """SQLite's error as ours; what is absent it tells by its text alone."""
-    if "no such table" in str(error) or "no such column" in str(error):
-        return LackingTableError(
-            f"The online store {path} lacks a table or a column ({error}): run sync_online for its"
-            " group first."
-        )
-    return OnlineStoreError(f"The online store {path} failed and nothing was written: {error}")

@@ -14,6 +14,7 @@ from spark_fs.errors import ConflictError
 from spark_fs.online import text_format
 from spark_fs.online.column_storage import OnlineColumn
 from spark_fs.online.sqlite import store as file
+from spark_fs.online.sqlite.errors import translate_error
 from spark_fs.online.sqlite.store import SQL, SQLiteStore
 from spark_fs.online.sqlite.sync_steps import SQLiteSyncSession
 from spark_fs.online.store import StagingTables, SyncState, TableOrigin, check_origin
@@ -61,7 +62,7 @@ class SQLiteWriter:
             except sqlite3.OperationalError as error:
                 code = error.sqlite_errorcode & _PRIMARY_CODE
                 if code not in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-                    raise file.translate_error(self.store.path, error) from error
+                    raise translate_error(self.store.path, error) from error
                 raise ConflictError(
                     f"Another sync of {table.name} in the online store {self.store.path} is"
                     " running: nothing was written. Wait until it ends, then sync again."
@@ -134,7 +135,7 @@ class SQLiteWriter:
         try:
             yield from self._fetch_rows(table, cutoff)
         except sqlite3.Error as error:
-            raise file.translate_error(self.store.path, error) from error
+            raise translate_error(self.store.path, error) from error
 
     def _fetch_rows(self, table: OnlineTable, cutoff: datetime | None) -> Iterator[pa.Table]:
         """A table of more columns than a result takes is read by several cursors at once."""
