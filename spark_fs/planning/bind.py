@@ -78,6 +78,7 @@ class _QueryBinder:
         self.groups = groups
         self.nodes: list[PlanNode] = []
         self.outputs: list[OutputColumn] = []
+        self.taken_names: set[str] = set()
         self.having: list[Condition] = []
 
     def add_query(self, query: QuerySpec, join: JoinSpec | None, parent: PlanNode | None) -> None:
@@ -98,7 +99,7 @@ class _QueryBinder:
         node = replace(node, where=_bind_where(query, group))
         self.nodes.append(node)
         for column in self._select_columns(query, node):
-            self.outputs.append(self._make_output(node, column))
+            self._add_output(self._make_output(node, column))
         for inner_join in query.joins:
             self.add_query(inner_join.query, inner_join, node)
         self._check_conditions(query, node)
@@ -106,12 +107,15 @@ class _QueryBinder:
     def _make_output(self, node: PlanNode, column: str) -> OutputColumn:
         """A column under its own name or, where that is taken, with its group before it."""
         output = OutputColumn.from_node(node, column)
-        taken_names = {other.name for other in self.outputs}
-        if node.index == 0 or output.name not in taken_names:
+        if node.index == 0 or output.name not in self.taken_names:
             return output
         name = f"{node.group.name}_{node.group.version}_{column}"
-        is_valid = name not in taken_names and len(name) <= MAX_NAME_LENGTH
+        is_valid = name not in self.taken_names and len(name) <= MAX_NAME_LENGTH
         return replace(output, name=name) if is_valid else output
+
+    def _add_output(self, output: OutputColumn) -> None:
+        self.outputs.append(output)
+        self.taken_names.add(output.name)
 
     def _make_node(
         self, query: QuerySpec, group: GroupSpec, join: JoinSpec | None, parent: PlanNode | None
@@ -217,11 +221,10 @@ class _QueryBinder:
             node.get_result_type(column)  # NotFoundError if there is no such column
         if node.match in ("spine", "windows"):
             return list(query.columns)
-        taken_names = {output.name for output in self.outputs}
         columns = []
         for column in query.columns:
             is_matched = column in node.right_keys or column == node.group.event_time
-            is_named = query.explicit and node.prefix + column not in taken_names
+            is_named = query.explicit and node.prefix + column not in self.taken_names
             if is_named or not is_matched:
                 columns.append(column)
         return columns

@@ -52,7 +52,7 @@ class PlanNode:
         return self.windows.known_at[0] if self.windows else self.group.event_time
 
     @property
-    def result_types(self) -> dict[str, str]:
+    def result_types(self) -> Mapping[str, str]:
         """The name and type of each column that the node can give."""
         return self.windows.schema if self.windows else self.group.types
 

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
+from functools import cached_property
 from typing import Any, ClassVar, NamedTuple, Self
 
 from spark_fs.base.types import EVENT_TIME_TYPES
@@ -219,8 +220,8 @@ class GroupSpec:
         """The columns that partition the table; that of a grain is hidden, behind an underscore."""
         return tuple(f"_{key}" if key in self.grains else key for key in self.partition_key)
 
-    @property
-    def types(self) -> dict[str, str]:
+    @cached_property  # which binding asks once per column, of thousands
+    def types(self) -> Mapping[str, str]:
         """The type of each column, in the group's order."""
         return {f.name: f.type for f in self.features}
 
@@ -232,7 +233,7 @@ class GroupSpec:
             )
         return self.types[column]
 
-    def with_schema(self, types: dict[str, str]) -> Self:
+    def with_schema(self, types: Mapping[str, str]) -> Self:
         """The same group with this schema."""
         features = tuple(FeatureSpec(name, type_) for name, type_ in types.items())
         return replace(self, features=features)

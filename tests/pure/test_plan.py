@@ -1,5 +1,6 @@
 """Binding a query: which key, which match, which columns come out, and what is refused."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
@@ -8,7 +9,7 @@ from spark_fs.base.times import Interval
 from spark_fs.errors import NotFoundError, QueryError, SettingsError, SparkFSError
 from spark_fs.planning.bind import bind_query
 from spark_fs.planning.plan import JoinPlan, NodeColumn
-from spark_fs.spec.feature_group import GroupSpec
+from spark_fs.spec.feature_group import FeatureSpec, GroupSpec
 from spark_fs.spec.predicates import Comparison
 from spark_fs.spec.query import JoinSpec, QuerySpec
 
@@ -230,3 +231,31 @@ def test_a_spine_without_event_time_cannot_be_split() -> None:
         match=r"'items' version 1 has no event time, so \[2024-01-01.*\) select nothing of it",
     ):
         bound(of(ITEMS)).with_splits({"train": Interval.from_bounds("2024-01-01", None)})
+
+
+class CountedTuple(tuple[FeatureSpec, ...]):
+    """Features that count how often they are walked along."""
+
+    walks = 0
+
+    def __iter__(self) -> Iterator[FeatureSpec]:
+        type(self).walks += 1
+        return super().__iter__()
+
+
+def count_walks(columns: int) -> int:
+    """How often binding walks along the features of two joined groups of so many columns."""
+    types = {"id": "int", "at": "timestamp"}
+    types |= {f"c{number}": "double" for number in range(columns - 2)}
+    left, right = spec("left", "id", "at", **types), spec("right", "id", "at", **types)
+    left, right = (replace(group, features=CountedTuple(group.features)) for group in (left, right))
+    names = tuple(types)
+    query = QuerySpec(left.ref, names).with_join(JoinSpec(QuerySpec(right.ref, names)))
+    CountedTuple.walks = 0
+    plan = bind_query(query, {group.ref: group for group in (left, right)})
+    assert len(plan.outputs) == 2 * columns - 2  # a key and a time come once
+    return CountedTuple.walks
+
+
+def test_a_column_costs_no_walk_along_all_columns() -> None:
+    assert count_walks(3) == count_walks(300)

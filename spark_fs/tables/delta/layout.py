@@ -90,7 +90,7 @@ def build_file_layout(group: GroupSpec, path: str, ingestion: tuple[str, int]) -
         partitions.append(PartitionColumn(name, source, type_, grain))
     identity_types = {name: group.types[name] for name in group.identity}
     columns = {}
-    for name, type_ in (identity_types | group.types).items():
+    for name, type_ in {**identity_types, **group.types}.items():
         if name not in table_layout.partition_by:
             columns[name] = type_
     if not all(map(_is_flat, columns.values())):
