@@ -97,6 +97,10 @@ class Catalog(RunCatalog, AlertCatalog, ViewCatalog, ConnectorCatalog, MonitorCa
             created_at: datetime = connection.execute(query).scalar_one()
         return created_at.replace(tzinfo=UTC)
 
+    def list_group_versions(self, name: str) -> list[int]:
+        """The versions of the groups of a name, the lowest first."""
+        return self._list_versions(FEATURE_GROUPS, name)
+
     def next_group_version(self, name: str) -> int:
         """One above the highest version of the group, 1 for a new name."""
         return self._next_version(FEATURE_GROUPS, name)
@@ -113,11 +117,14 @@ class Catalog(RunCatalog, AlertCatalog, ViewCatalog, ConnectorCatalog, MonitorCa
 
     def find_evidence_of_rows(self, ref: GroupRef) -> str | None:
         """How one knows that rows of a group were committed, in words; None where none may be."""
-        self.get_group(*ref)  # NotFoundError where it was deleted
         table = FEATURE_GROUPS.c
         query = select(table.created_at, table.has_table).where(*_make_group_filter(ref))
         with self._begin_transaction() as connection:
-            created_at, has_table = connection.execute(query).one()
+            row = connection.execute(query).one_or_none()
+        if row is None:
+            self.get_group(*ref)  # NotFoundError, with the nearest names
+            return None
+        created_at, has_table = row
         if has_table:
             return "its first rows were committed"
         reader = self._find_dataset_with_rows(ref, created_at.replace(tzinfo=UTC))
@@ -137,16 +144,13 @@ class Catalog(RunCatalog, AlertCatalog, ViewCatalog, ConnectorCatalog, MonitorCa
 
         created_at: of the group; an older dataset read another group of that name.
         """
-        for view in self.list_views_of_group(ref):
-            for dataset in self.list_training_datasets(view):
-                if dataset.created_at is None or dataset.created_at < created_at:
-                    continue
-                table_version = dataset.group_versions.get(ref, -1)
-                if table_version >= 0:
-                    return (
-                        f"training dataset {dataset.version} of feature view {view} read version"
-                        f" {table_version} of it"
-                    )
+        for view, dataset in self.list_training_datasets_since(created_at):
+            table_version = dataset.group_versions.get(ref, -1)
+            if table_version >= 0:
+                return (
+                    f"training dataset {dataset.version} of feature view {view} read version"
+                    f" {table_version} of it"
+                )
         return None
 
     def add_validation(self, ref: GroupRef, report: ValidationReport) -> ValidationReport:

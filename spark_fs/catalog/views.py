@@ -1,7 +1,7 @@
 """Load and save feature views, what is made of them, and transformation functions."""
 
-from collections.abc import Callable
-from datetime import UTC
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Delete, Table, delete, insert, select
@@ -63,6 +63,10 @@ class ViewCatalog(Database):
         else:
             views = self.list_views()
         return [view for view in views if ref in view.query.iter_groups()]
+
+    def list_view_versions(self, name: str) -> list[int]:
+        """The versions of the views of a name, the lowest first."""
+        return self._list_versions(FEATURE_VIEWS, name)
 
     def next_view_version(self, name: str) -> int:
         """One above the highest version of the view, 1 for a new name."""
@@ -173,6 +177,25 @@ class ViewCatalog(Database):
         """The training datasets of a view that can be read, the oldest first."""
         datasets = self.list_training_datasets(view)
         return [dataset for dataset in datasets if dataset.state == "finished"]
+
+    def list_training_datasets_since(
+        self, since: datetime
+    ) -> Iterator[tuple[GroupRef, TrainingDatasetSpec]]:
+        """The training datasets of all views that were begun since an instant.
+
+        Each comes with the name and version of its view.
+        """
+        table = TRAINING_DATASETS.c
+        query = (
+            select(TRAINING_DATASETS)
+            .where(table.created_at >= since.astimezone(UTC).replace(tzinfo=None))
+            .order_by(table.view_name, table.view_version, table.version)
+        )
+        with self._begin_transaction() as connection:
+            rows = connection.execute(query).all()
+        for row in rows:
+            for dataset in iter_readable(_to_dataset, [row]):
+                yield GroupRef(row.view_name, row.view_version), dataset
 
     def get_training_dataset(self, view: ViewSpec, version: int) -> TrainingDatasetSpec:
         """One training dataset, whatever became of it; NotFoundError with the existing versions."""

@@ -14,6 +14,8 @@ from spark_fs.spec.freshness import Freshness
 if TYPE_CHECKING:
     from spark_fs.tables.table_log import TableLog  # a serving process loads no Arrow
 
+_MAX_COMMITS = 50  # that are read to see whether a group is behind
+
 
 class ServedTimes(NamedTuple):
     """What an online store alone tells of a group: its last sync, its greatest event time (UTC)."""
@@ -91,6 +93,15 @@ def _find_first_change(log: TableLog, synced_version: int) -> datetime | None:
     commits = log.list_commits(behind, log.version)
     times = [commit.committed_at for commit in commits if commit.changes_rows]
     return min(times, default=None)
+
+
+def is_behind(log: TableLog, last_sync: SyncState) -> bool:
+    """Whether a commit after a sync changed rows; of very many commits the newest are looked at."""
+    behind = log.version - last_sync.version
+    if behind <= 0:
+        return False
+    commits = log.list_commits(min(behind, _MAX_COMMITS), log.version)
+    return any(commit.changes_rows for commit in commits)
 
 
 def _to_instant(event_time: Any) -> datetime | None:

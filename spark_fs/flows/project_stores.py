@@ -39,8 +39,11 @@ class ProjectStores(Protocol):
     def spark(self) -> SparkSession:
         """The Spark session, started when there is none."""
 
+    def get_table_path(self, group: GroupSpec) -> str:
+        """Where a group's Delta table is, or would be."""
+
     def find_table(self, group: GroupSpec) -> str:
-        """The path of a group's Delta table."""
+        """The path of a group's Delta table; NotFoundError where it is lost."""
 
     def open_table(self, group: GroupSpec) -> GroupTable:
         """A group's table."""

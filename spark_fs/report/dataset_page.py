@@ -36,7 +36,7 @@ def render_dataset_page(stores: ProjectStores, view: ViewSpec, version: int, bas
     dataset = stores.catalog.get_training_dataset(view, version)
     statistics = training_statistics.load_statistics(stores, view, dataset)
     data: dict[str, Any] = {
-        "figures": facts.list_figures(),
+        **facts.build_labels(),
         "groups": _build_group_table(dataset, base_url),
         "splits": _build_split_table(dataset),
     }
@@ -94,7 +94,7 @@ def _list_facts(dataset: TrainingDatasetSpec) -> list[tuple[str, Any]]:
         rows.append(("filter", str(dataset.extra_filter)))
     if dataset.max_feature_age is not None:
         rows.append(("oldest feature, in seconds", f"{dataset.max_feature_age:g}"))
-    return rows + [(f"tag {name}", str(value)) for name, value in dataset.tags.items()]
+    return rows + facts.format_tags(dataset.tags)
 
 
 def _build_split_table(dataset: TrainingDatasetSpec) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -32,6 +33,15 @@ def format_time(instant: datetime) -> str:
 def format_footer() -> str:
     """Say when a page was made."""
     return f"Made by spark_fs at {format_time(datetime.now(UTC))} UTC. All times are UTC."
+
+
+def format_tags(tags: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Write tags as facts: each with its name and its value, as JSON where it is no string."""
+    facts = []
+    for name, value in tags.items():
+        text = value if isinstance(value, str) else json.dumps(to_json(value), ensure_ascii=False)
+        facts.append((f"tag {name}", text))
+    return facts
 
 
 def build_section(
@@ -93,36 +103,56 @@ def build_feature_rows(
     rows = []
     for name, type_ in types.items():
         row: dict[str, Any] = {"name": name, "type": type_}
-        row["role"] = (roles or {}).get(name, "")
-        row["description"] = (descriptions or {}).get(name, "")
+        row["role"] = (roles or {}).get(name)
+        row["description"] = (descriptions or {}).get(name)
         if name in statistics_by_name:
             row.update(build_feature_facts(statistics_by_name[name]))
-        row["related"] = strongest.get(name, [])
-        rows.append(row)
+        row["related"] = strongest.get(name)
+        rows.append({key: value for key, value in row.items() if value not in (None, "", [])})
     return rows
 
 
-def list_figures() -> list[dict[str, str]]:
-    """List the figures of a feature, with the label and the format that a page shows each by."""
+def build_labels() -> dict[str, Any]:
+    """Make the data that says by which labels and formats a page shows figures of features."""
     from spark_fs.stats.describe import STATISTICS
 
-    return [
+    figures = [
         {"name": statistic.name, "label": statistic.label, "format": statistic.format}
         for statistic in STATISTICS
     ]
+    return {"figures": figures, "percentiles": list(map(_format_percentile, _PERCENTILES))}
 
 
 def build_feature_facts(feature: FeatureStatistics) -> dict[str, Any]:
-    """Make the figures of a feature, as JSON has them."""
-    facts = {figure["name"]: getattr(feature, figure["name"]) for figure in list_figures()}
-    facts["percentiles"] = []
+    """Make the figures of a feature that are known, by the names of ``build_labels``."""
+    from spark_fs.stats.describe import STATISTICS
+
+    facts = {}
+    for statistic in STATISTICS:
+        value = getattr(feature, statistic.name)
+        if value is not None:
+            facts[statistic.name] = value
     if feature.percentiles:
-        for percentile in _PERCENTILES:
-            value = feature.percentiles[percentile - 1]
-            facts["percentiles"].append([_format_percentile(percentile), value])
-    facts["histogram"] = list(feature.histogram or ())
-    encoded: dict[str, Any] = to_json(facts)
-    return encoded
+        facts["percentiles"] = [feature.percentiles[number - 1] for number in _PERCENTILES]
+    if feature.histogram:
+        facts["histogram"] = _pack_histogram(feature.histogram)
+    return facts
+
+
+def _pack_histogram(bins: Sequence[Mapping[str, Any]]) -> Any:
+    """Write bins of numbers as their edges and counts, a fifth as long; others as they are."""
+    if not all(isinstance(bin_.get("high"), int | float) for bin_ in bins):
+        return list(bins)
+    edges = [*(bin_["low"] for bin_ in bins), bins[-1]["high"]]
+    each_number = all(_is_integer(str(bin_["value"])) for bin_ in bins)
+    if not each_number:
+        edges = [float(f"{edge:.6g}") for edge in edges]
+    counts = [bin_["count"] for bin_ in bins]
+    return {"edges": edges, "counts": counts, "each_number": each_number}
+
+
+def _is_integer(text: str) -> bool:
+    return text.removeprefix("-").isdecimal()
 
 
 def _format_percentile(percentile: int) -> str:
@@ -172,10 +202,15 @@ def build_heat_map(correlations: Any) -> dict[str, Any]:
     return {"names": [names[index] for index in chosen], "values": cells}
 
 
-def build_sample_table(frame: Any) -> dict[str, Any]:
-    """Make the data of a table of some rows of a pandas frame; None: rows that only Spark reads."""
+def build_sample_table(frame: Any, none: str) -> dict[str, Any]:
+    """Make the data of a table of some rows of a pandas frame.
+
+    Args:
+        frame: The rows; None where they were not read.
+        none: What is said where there are none.
+    """
     if frame is None or frame.empty:
-        return {"columns": [], "rows": [], "none": "No rows to show without Spark."}
+        return {"columns": [], "rows": [], "none": none}
     frame = frame.iloc[:, :SHOWN_COLUMNS]
     rows = frame.astype(object).values.tolist()
     cells = [[_format_cell(value) for value in row] for row in rows]
@@ -215,7 +250,7 @@ def build_commit_table(commits: Iterable[Commit]) -> dict[str, Any]:
 
 def build_validation_table(reports: Sequence[ValidationReport]) -> dict[str, Any]:
     """Make the data of a table of validation reports, the newest first."""
-    columns = ["at (UTC)", "suite", "passed", "became", "set aside", "failed expectations"]
+    columns = ["at (UTC)", "suite", "passed", "batch", "set aside", "failed expectations"]
     return build_table(columns, _iter_validations(reports))
 
 
@@ -241,15 +276,16 @@ def build_drift_data(reports: Sequence[DriftReport]) -> dict[str, Any]:
     points = []
     for report in reports:
         values = [feature.measures.get("psi", 0.0) for feature in report.features]
-        name = f"{_format_compared_at(report)}: {report.current}"
-        points.append({"name": name, "value": max(values, default=0.0)})
+        time = _format_compared_at(report)
+        name = f"{time}: {report.current}"
+        points.append({"name": name, "at": time, "value": max(values, default=0.0)})
     limits = [report.thresholds["psi"] for report in reports if "psi" in report.thresholds]
     trend = {
         "title": "The greatest PSI of any feature, comparison by comparison",
         "limit": limits[-1] if limits else None,
         "points": points,
     }
-    columns = ["at (UTC)", "compared", "beside", "drifted", "features"]
+    columns = ["at (UTC)", "compared", "reference", "drifted", "features"]
     return {"trend": trend, "drifts": build_table(columns, _iter_comparisons(reports))}
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from spark_fs.errors import SparkFSError
 from spark_fs.report.page_links import Cell, make_link, make_view_link
@@ -14,25 +14,35 @@ if TYPE_CHECKING:
     from spark_fs.spec.feature_view import ViewSpec
 
 
-def find_usages(catalog: Catalog, group: GroupSpec, base_url: str) -> dict[str, list[Cell]]:
-    """The views that read each feature of a group, and the models that were trained on them.
+class Usages(NamedTuple):
+    """Who reads the features of a group.
+
+    readers: Links to the views and models. by_feature: The numbers of those that read a feature;
+    one that nothing reads is left out.
+    """
+
+    readers: list[Cell]
+    by_feature: dict[str, list[int]]
+
+
+def find_usages(catalog: Catalog, group: GroupSpec, base_url: str) -> Usages:
+    """Find the views that read each feature of a group, and the models trained on them.
 
     Args:
         catalog: What knows the definitions.
         group: The group.
         base_url: Where the explorer is; empty: the cells are texts.
-
-    Returns:
-        Links by the feature's name; a feature that nothing reads is left out.
     """
-    usages: dict[str, list[Cell]] = {}
+    usages = Usages([], {})
     for view in catalog.list_views_of_group(group.ref):
-        readers = [make_view_link(view.name, view.version, base_url)]
+        start = len(usages.readers)
+        usages.readers.append(make_view_link(view.name, view.version, base_url))
         for model in catalog.list_models(view):
             text = f"model {model.name}, version {model.version}"
-            readers.append(make_link(text, base_url, f"models#models={model.name}"))
+            usages.readers.append(make_link(text, base_url, f"models#models={model.name}"))
+        numbers = range(start, len(usages.readers))
         for feature in _list_features(catalog, view, group):
-            usages.setdefault(feature, []).extend(readers)
+            usages.by_feature.setdefault(feature, []).extend(numbers)
     return usages
 
 

@@ -3,16 +3,17 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import inf
 from typing import Any
 
 # In pixels, but for the letters of a label.
-_WIDTH = 200
+_WIDTH = 190
 _STEP = 54
-_GAP = 90
+_GAP = 42
 _MARGIN = 10
 _BOW = 60
 _PORT = 20  # how far below the corner an edge ends
-_LETTERS = 24
+_LETTERS = 23
 
 Point = tuple[int, int]
 
@@ -72,16 +73,32 @@ def compute_layout(graph: LineageGraph) -> dict[str, Any]:
 
 
 def _place_nodes(graph: LineageGraph, layers: Mapping[str, int]) -> dict[str, Point]:
-    """Give each node its upper left corner: below those of its layer that come before it."""
-    rows_taken = Counter[int]()
-    corners = {}
-    for key, _ in _sort_nodes(graph, layers):
-        layer = layers[key]
+    """Give each node its upper left corner: below those of its layer that come before it.
+
+    A node stands about as high as what it comes of, so that few lines cross.
+    """
+    keys_by_layer: dict[int, list[str]] = {}
+    for key in sorted(graph.nodes, key=lambda key: (graph.nodes[key].kind, graph.nodes[key].name)):
+        keys_by_layer.setdefault(layers[key], []).append(key)
+    comes_of: dict[str, list[str]] = {}
+    for start, end in graph.edges:
+        comes_of.setdefault(end, []).append(start)
+    corners: dict[str, Point] = {}
+    for layer in sorted(keys_by_layer):
         x = _MARGIN + layer * (_WIDTH + _GAP)
-        y = _MARGIN + rows_taken[layer] * _STEP
-        corners[key] = (x, y)
-        rows_taken[layer] += 1
+        heights = {
+            key: _compute_mean_height(comes_of.get(key, ()), corners)
+            for key in keys_by_layer[layer]
+        }
+        for row, key in enumerate(sorted(heights, key=heights.__getitem__)):
+            corners[key] = (x, _MARGIN + row * _STEP)
     return corners
+
+
+def _compute_mean_height(keys: Sequence[str], corners: Mapping[str, Point]) -> float:
+    """How high nodes stand on average; infinity, for below all others, where none is placed."""
+    heights = [corners[key][1] for key in keys if key in corners]
+    return sum(heights) / len(heights) if heights else inf
 
 
 def _draw_node(node: LineageNode, corner: Point) -> dict[str, Any]:
@@ -102,16 +119,6 @@ def _draw_edges(
             end_x, end_y = corners[end]
             lines.append((start_x + _WIDTH, start_y + _PORT, end_x, end_y + _PORT, bow))
     return lines
-
-
-def _sort_nodes(graph: LineageGraph, layers: Mapping[str, int]) -> list[tuple[str, LineageNode]]:
-    """Sort nodes by layer, kind and name."""
-
-    def get_order(item: tuple[str, LineageNode]) -> tuple[int, str, str]:
-        key, node = item
-        return layers[key], node.kind, node.name
-
-    return sorted(graph.nodes.items(), key=get_order)
 
 
 def _cut_label(name: str) -> str:

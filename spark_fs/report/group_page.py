@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from spark_fs.errors import OnlineStoreError, SettingsError, SetupError
+from spark_fs.base.times import format_age
+from spark_fs.errors import OnlineStoreError, SettingsError, SetupError, SparkFSError
 from spark_fs.planning.window_text import describe_aggregation
 from spark_fs.report import facts, lineage, trends
 from spark_fs.report.feature_usage import find_usages
 from spark_fs.report.page import render_page
+from spark_fs.report.page_links import make_link, make_version_links
 
 if TYPE_CHECKING:
     from spark_fs.flows.project_stores import ProjectStores
@@ -19,17 +21,21 @@ if TYPE_CHECKING:
     from spark_fs.tables.commits import Commit
 
 SHOWN_ROWS = 20
+_NEEDS_SPARK = "No rows to show without Spark."
 _TRENDS = ("rows_over_time", "nulls_over_time")
 MAX_COMMITS = 50
 
 
-def render_group_page(stores: ProjectStores, group: GroupSpec, base_url: str = "") -> str:
+def render_group_page(
+    stores: ProjectStores, group: GroupSpec, base_url: str = "", commit: int | None = None
+) -> str:
     """Render the page about a feature group.
 
     Args:
         stores: Where the group is kept.
         group: The group.
         base_url: Where the explorer is, of a page that is served; empty: of a file.
+        commit: The newest commit that the statistics may be of; None: of any.
 
     Returns:
         The page, as HTML that needs nothing else.
@@ -39,29 +45,30 @@ def render_group_page(stores: ProjectStores, group: GroupSpec, base_url: str = "
 
     path = stores.find_table(group)
     commits: Sequence[Commit] = ()
-    statistics = correlations = sample = None
+    statistics = correlations = None
     if group.source is None:
         commits = open_log(path).list_commits(MAX_COMMITS)
-        statistics, correlations = _load_statistics(path)
+        statistics, correlations = _load_statistics(path, commit)
     descriptions = {column.name: column.description for column in group.features}
     features = facts.build_feature_rows(
         group.types, statistics, correlations, _get_column_roles(group), descriptions
     )
-    if commits and not group.may_have_duplicates:
-        sample = _read_sample(group, path)
     usages = find_usages(stores.catalog, group, base_url)
     for row in features:
-        row["used_by"] = usages.get(row["name"], [])
+        if row["name"] in usages.by_feature:
+            row["used_by"] = usages.by_feature[row["name"]]
     data = {
         "features": features,
-        "figures": facts.list_figures(),
+        "readers": usages.readers,
+        **facts.build_labels(),
         "rows_over_time": trends.build_row_trend(commits),
         "nulls_over_time": trends.build_null_trend(get_statistics_folder(path)),
         "heat": facts.build_heat_map(correlations),
         **facts.build_drift_data(stores.catalog.list_comparisons(group)),
-        "commits": facts.build_commit_table(commits),
+        "commits": _build_commit_table(group, commits, path, base_url),
         "validations": facts.build_validation_table(stores.catalog.list_validations(group.ref)),
     }
+    sample = _build_sample(group, path, commits)
     sections = _build_sections(commits, statistics, sample)
     if group.aggregation:
         data["windows"] = facts.build_window_table(group.aggregation, group.types)
@@ -74,39 +81,72 @@ def render_group_page(stores: ProjectStores, group: GroupSpec, base_url: str = "
         sections,
         data,
         group.description,
-        _list_facts(group, commits, statistics) + _list_online_facts(stores, group, path),
+        [
+            *_list_facts(group, commits, statistics),
+            *_list_online_facts(stores, group, path),
+            *_list_version_facts(stores, group, base_url),
+            *facts.format_tags(group.tags),
+        ],
         facts.format_footer(),
         base_url,
     )
 
 
-def _load_statistics(path: str) -> tuple[Statistics | None, Any]:
-    """Load the newest statistics and the correlations that were made with them."""
+def _load_statistics(path: str, commit: int | None) -> tuple[Statistics | None, Any]:
+    """Load the newest statistics up to a commit, and the correlations made with them."""
     from spark_fs.flows.statistics import load_commit_statistics
     from spark_fs.tables import statistics_files
 
     folder = statistics_files.get_statistics_folder(path)
-    statistics = load_commit_statistics(folder, None, correlations=False)
+    statistics = load_commit_statistics(folder, commit, correlations=False)
     if statistics is None or statistics.commit is None:
         return statistics, None
     name = statistics_files.format_commit_name(statistics.commit)
     return statistics, statistics_files.read_correlations(folder, name)
 
 
+def _build_sample(group: GroupSpec, path: str, commits: Sequence[Commit]) -> dict[str, Any]:
+    """Make the data of a table of some rows, read without Spark, or say why there is none."""
+    if not commits:
+        return facts.build_sample_table(None, "No rows yet.")
+    if group.may_have_duplicates:
+        return facts.build_sample_table(None, _NEEDS_SPARK)
+    try:
+        return facts.build_sample_table(_read_sample(group, path), "No rows.")
+    except SettingsError:
+        return facts.build_sample_table(None, _NEEDS_SPARK)
+    except SparkFSError as error:  # of a file of rows, and the page is about more
+        return facts.build_sample_table(None, f"The rows cannot be read: {error}")
+
+
 def _read_sample(group: GroupSpec, path: str) -> Any:
-    """Read some rows as pandas where that needs no Spark; None where it does."""
+    """Read some rows as pandas; SettingsError where that needs Spark."""
     from spark_fs.base.pandas_frames import to_pandas
     from spark_fs.engine.engines import Engines
     from spark_fs.flows.head import read_first_rows
     from spark_fs.planning.bind import bind_query
     from spark_fs.spec.query import QuerySpec
 
-    plan = bind_query(QuerySpec(group.ref, tuple(group.types)), {group.ref: group})
+    columns = tuple(group.types)[: facts.SHOWN_COLUMNS]
+    plan = bind_query(QuerySpec(group.ref, columns), {group.ref: group})
     engines = Engines(_refuse_spark, "local")
-    try:
-        return to_pandas(read_first_rows(engines, plan, lambda _: path, SHOWN_ROWS))
-    except SettingsError:
-        return None
+    return to_pandas(read_first_rows(engines, plan, lambda _: path, SHOWN_ROWS))
+
+
+def _build_commit_table(
+    group: GroupSpec, commits: Sequence[Commit], path: str, base_url: str
+) -> dict[str, Any]:
+    """Make the data of a table of commits, of which those with statistics lead to them."""
+    from spark_fs.tables import statistics_files
+
+    folder = statistics_files.get_statistics_folder(path)
+    described = set(statistics_files.list_commits(folder))
+    table = facts.build_commit_table(commits)
+    for row, commit in zip(table["rows"], commits, strict=True):
+        if commit.version in described:
+            address = f"group/{group.name}/{group.version}?commit={commit.version}#features"
+            row["cells"][0] = make_link(commit.version, base_url, address)
+    return table
 
 
 def _refuse_spark() -> NoReturn:
@@ -116,7 +156,7 @@ def _refuse_spark() -> NoReturn:
 def _build_sections(
     commits: Sequence[Commit],
     statistics: Statistics | None,
-    sample: Any,
+    sample: dict[str, Any],
 ) -> list[dict[str, Any]]:
     return [
         facts.build_section(
@@ -125,9 +165,9 @@ def _build_sections(
             "features",
             none="No schema yet: the first insert gives it.",
             lead=_describe_statistics(statistics, commits),
-            search="Search features (press /)",
+            search="Search features",
         ),
-        {"id": "rows", "title": "Some rows", "kind": "table", **facts.build_sample_table(sample)},
+        {"id": "rows", "title": "Some rows", "kind": "table", **sample},
         {
             "id": "correlations",
             "title": "Correlations",
@@ -172,7 +212,7 @@ def _get_column_roles(group: GroupSpec) -> dict[str, str]:
 
 def _describe_statistics(statistics: Statistics | None, commits: Sequence[Commit]) -> str:
     if statistics is None:
-        return "No statistics are kept: make them with compute_statistics()."
+        return "No statistics are kept of it: make them with compute_statistics()."
     behind = ""
     if commits and statistics.commit != commits[0].version:
         behind = f"; the newest commit is {commits[0].version}"
@@ -191,42 +231,57 @@ def _list_facts(
         ("primary key", ", ".join(group.primary_key)),
         ("event time", group.event_time or "none"),
         ("columns", f"{len(group.types):,}"),
-        ("online", "yes" if group.online_enabled else "no"),
     ]
     if group.aggregation:
         rows.insert(0, ("built of", describe_aggregation(group.aggregation)))
     if statistics:
-        rows.append(("rows", f"{statistics.row_count:,}"))
+        is_newest = not commits or statistics.commit == commits[0].version
+        label = "rows" if is_newest else f"rows at commit {statistics.commit}"
+        rows.append((label, f"{statistics.row_count:,}"))
         for column in statistics.feature_descriptive_statistics:
             if column.feature_name == group.event_time and column.max is not None:
                 rows.append(("newest event time", str(column.max)[:19]))
     if commits:
         newest = commits[0].committed_at
-        hours = (datetime.now(UTC) - newest).total_seconds() / 3600
-        age = f"{facts.format_time(newest)} ({hours:.1f} hours ago)"
-        rows.append(("newest commit", age))
-    return rows + [(f"tag {name}", str(value)) for name, value in group.tags.items()]
+        age = format_age(datetime.now(UTC) - newest)
+        rows.append(("newest commit", f"{facts.format_time(newest)} ({age} ago)"))
+    return rows
+
+
+def _list_version_facts(
+    stores: ProjectStores, group: GroupSpec, base_url: str
+) -> list[tuple[str, Any]]:
+    """List when the group was created, and its other versions."""
+    created = facts.format_time(stores.catalog.get_creation_time(group.ref))
+    versions = stores.catalog.list_group_versions(group.name)
+    others = make_version_links("group", group.name, versions, group.version, base_url)
+    return [("created", created), *([("other versions", others)] if others else [])]
 
 
 def _list_online_facts(stores: ProjectStores, group: GroupSpec, path: str) -> list[tuple[str, Any]]:
     """List how old what is served is; why that is not known where the online store fails."""
-    from spark_fs.base.times import format_age
     from spark_fs.flows.measure_freshness import measure_freshness
     from spark_fs.tables.table_log import open_log
 
     log = open_log(path)
-    if not group.online_enabled or not log.exists():
-        return []
+    if not group.online_enabled:
+        return [("online", "no")]
+    if not log.exists():
+        return [("online", "nothing yet: no rows were inserted")]
     try:
         found = measure_freshness(group, log, stores.online, None)
     except OnlineStoreError:
-        return [("served", "not known: the online store does not answer")]
+        return [("online", "not known: the online store does not answer")]
     if found.synced_at is None:
-        return [("served", "nothing yet: sync_online() brings it online")]
-    synced = f"{facts.format_time(found.synced_at)} UTC, version {found.version}"
+        return [("online", "nothing yet: sync_online() brings it online")]
+    state: str = found.state
     if found.waiting_since:
-        synced += f" of {found.newest_version}; rows have waited for {format_age(found.sync_lag)}"
-    rows: list[tuple[str, Any]] = [("synced", synced)]
+        state += f": rows have waited for {format_age(found.sync_lag)}"
+    synced = f"{facts.format_time(found.synced_at)} UTC, table version {found.version}"
+    rows: list[tuple[str, Any]] = [
+        ("online", state),
+        ("synced", f"{synced} of {found.newest_version}"),
+    ]
     if found.event_time and found.age is not None:
         newest = f"{facts.format_time(found.event_time)} UTC ({format_age(found.age)} ago)"
         rows.append(("newest event served", newest))

@@ -61,7 +61,7 @@ class _Drawing:
         """Add a group and the edges from its parents."""
         key = _make_group_key(group.ref)
         kind = "external group" if group.source else "feature group"
-        href = self._make_href("group", group)
+        href = self._make_href(f"group/{group.name}/{group.version}")
         self.nodes[key] = LineageNode(
             f"{kind}, version {group.version}", group.name, href, is_current
         )
@@ -71,7 +71,7 @@ class _Drawing:
     def add_view(self, view: ViewSpec, is_current: bool = False) -> None:
         """Add a view, the edges from its groups, its training datasets and its models."""
         key = f"view {view.name} {view.version}"
-        href = self._make_href("view", view)
+        href = self._make_href(f"view/{view.name}/{view.version}")
         self.nodes[key] = LineageNode(
             f"feature view, version {view.version}", view.name, href, is_current
         )
@@ -80,8 +80,9 @@ class _Drawing:
         for dataset in self.catalog.list_training_datasets(view):
             if dataset.state == "finished":
                 dataset_key = f"{key} {dataset.version}"
+                path = f"view/{view.name}/{view.version}/training-dataset/{dataset.version}"
                 self.nodes[dataset_key] = LineageNode(
-                    "training dataset", f"version {dataset.version}"
+                    "training dataset", f"version {dataset.version}", self._make_href(path)
                 )
                 self.edges.append((key, dataset_key))
         for link in self.catalog.list_models(view):
@@ -90,15 +91,14 @@ class _Drawing:
     def _add_model(self, view_key: str, link: ModelLink) -> None:
         """Add a model behind its training dataset, or behind the view where that is not drawn."""
         model_key = f"model {link.name} {link.version}"
-        self.nodes[model_key] = LineageNode(f"model, version {link.version}", link.name)
+        href = self._make_href(f"models#models={link.name}")
+        self.nodes[model_key] = LineageNode(f"model, version {link.version}", link.name, href)
         dataset_key = f"{view_key} {link.training_dataset_version}"
         source_key = dataset_key if dataset_key in self.nodes else view_key
         self.edges.append((source_key, model_key))
 
-    def _make_href(self, kind: str, definition: GroupSpec | ViewSpec) -> str:
-        if not self.base_url:
-            return ""
-        return f"{self.base_url}{kind}/{definition.name}/{definition.version}"
+    def _make_href(self, path: str) -> str:
+        return f"{self.base_url}{path}" if self.base_url else ""
 
 
 def _make_group_key(ref: GroupRef) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -35,3 +36,19 @@ def make_dataset_link(name: str, version: int, dataset_version: int, base_url: s
     """A cell that leads to a training dataset of a view."""
     path = f"view/{name}/{version}/training-dataset/{dataset_version}"
     return make_link(dataset_version, base_url, path)
+
+
+def make_version_links(
+    kind: str, name: str, versions: Iterable[int], current: int, base_url: str
+) -> list[Cell]:
+    """Cells that lead to the other versions of a "group" or a "view".
+
+    Args:
+        kind: Which of the two.
+        name: Its name.
+        versions: All versions that there are.
+        current: The one that the page is about.
+        base_url: Where the explorer is; empty: the cells are numbers.
+    """
+    others = (version for version in versions if version != current)
+    return [make_link(version, base_url, f"{kind}/{name}/{version}") for version in others]

@@ -25,11 +25,13 @@ def render_search_page(stores: ProjectStores, base_url: str, text: str) -> str:
     """
     from spark_fs.flows.search import search_store
 
-    results = search_store(stores.catalog, text, _LISTED_RESULTS)
-    rows = [_build_row(result, base_url) for result in results]
+    results = search_store(stores.catalog, text, _LISTED_RESULTS + 1)
+    rows = [_build_row(result, base_url) for result in results[:_LISTED_RESULTS]]
     columns = ["name", "what", "version", "in", "description"]
     none = f"Nothing fits {text!r}: try a shorter word." if text else "Write a word above."
-    section = facts.build_section("found", "Found", "found", none=none)
+    is_cut = len(results) > _LISTED_RESULTS
+    lead = f"The best {_LISTED_RESULTS}: write another word to see fewer." if is_cut else ""
+    section = facts.build_section("found", "Found", "found", none=none, lead=lead)
     data = {"found": facts.build_table(columns, rows)}
     footer = facts.format_footer()
     return render_page(

@@ -9,9 +9,9 @@ from spark_fs.errors import SparkFSError
 from spark_fs.report import facts
 
 if TYPE_CHECKING:
-    from spark_fs.spec.feature_statistics import Statistics
     from spark_fs.tables.commits import Commit
 
+_DATE_LENGTH = len("2024-03-01")
 _SHOWN_STATISTICS = 20  # of the newest commits
 
 
@@ -20,8 +20,9 @@ def build_row_trend(commits: Sequence[Commit]) -> dict[str, Any]:
     points = []
     for commit in reversed(commits):
         changed = (commit.inserted or 0) + (commit.updated or 0) + (commit.deleted or 0)
-        name = f"commit {commit.version}, {facts.format_time(commit.committed_at)}"
-        points.append({"name": name, "value": changed})
+        time = facts.format_time(commit.committed_at)
+        name = f"commit {commit.version}, {time}"
+        points.append({"name": name, "at": time[:_DATE_LENGTH], "value": changed})
     title = "Rows that each commit inserted, updated or deleted"
     return {"title": title, "limit": None, "points": points}
 
@@ -38,17 +39,10 @@ def build_null_trend(folder: str) -> dict[str, Any]:
     for commit in statistics_files.list_commits(folder)[-_SHOWN_STATISTICS:]:
         name = statistics_files.format_commit_name(commit)
         try:
-            statistics = statistics_files.load_statistics(folder, name, correlations=False)
+            share = statistics_files.load_null_share(folder, name)
         except SparkFSError:  # of one commit, and the page is about all
             continue
-        if statistics:
-            points.append({"name": f"commit {commit}", "value": _compute_null_share(statistics)})
+        if share is not None:
+            points.append({"name": f"commit {commit}", "value": share})
     title = "Share of nulls among all values, by commit"
     return {"title": title, "limit": None, "points": points, "format": "share"}
-
-
-def _compute_null_share(statistics: Statistics) -> float:
-    described = statistics.feature_descriptive_statistics
-    nulls = sum(feature.num_null_values or 0 for feature in described)
-    values = statistics.row_count * len(described)
-    return nulls / values if values else 0.0

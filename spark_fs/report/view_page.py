@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,12 @@ from spark_fs.planning.sql_text import to_sql
 from spark_fs.report import facts, lineage
 from spark_fs.report.dataset_page import build_split_rows, build_split_section
 from spark_fs.report.page import render_page
-from spark_fs.report.page_links import make_dataset_link, make_feature_link
+from spark_fs.report.page_links import (
+    make_dataset_link,
+    make_feature_link,
+    make_link,
+    make_version_links,
+)
 from spark_fs.report.skew_page import build_skew_data, build_skew_section, make_skew_link
 
 if TYPE_CHECKING:
@@ -19,6 +25,7 @@ if TYPE_CHECKING:
     from spark_fs.flows.project_stores import ProjectStores
     from spark_fs.flows.view_columns import ViewColumns
     from spark_fs.planning.plan import PlanNode
+    from spark_fs.spec.feature_group import GroupSpec
     from spark_fs.spec.feature_statistics import FeatureStatistics, Statistics
     from spark_fs.spec.feature_view import ViewSpec
     from spark_fs.spec.training_dataset import TrainingDatasetSpec
@@ -48,11 +55,11 @@ def render_view_page(
     models = catalog.list_models(view)
     data: dict[str, Any] = {
         "features": _build_feature_rows(stores, columns, base_url),
-        "figures": facts.list_figures(),
+        **facts.build_labels(),
         **facts.build_drift_data(catalog.list_comparisons(view)),
         **_build_skew_data(stores, view, base_url),
         "datasets": _build_dataset_table(view, datasets, base_url),
-        "models": _build_model_table(models),
+        "models": _build_model_table(view, models, base_url),
     }
     sections = [_build_feature_section(), _build_code_section(view, columns, datasets)]
     for split in splits:
@@ -61,14 +68,18 @@ def render_view_page(
     sections += _build_last_sections()
     graph = lineage.build_view_graph(catalog, view, base_url)
     sections.append({"id": "lineage", "title": "Lineage", "kind": "graph", "graph": graph})
-    top_facts = [
+    top_facts: list[tuple[str, Any]] = [
         ("labels", ", ".join(view.labels) or "none"),
         ("features", f"{len(columns.features):,}"),
         ("training datasets", len(datasets)),
         ("models", len(models)),
         ("transformations", len(view.transformations)),
     ]
-    top_facts += [(f"tag {name}", str(value)) for name, value in view.tags.items()]
+    versions = catalog.list_view_versions(view.name)
+    others = make_version_links("view", view.name, versions, view.version, base_url)
+    if others:
+        top_facts.append(("other versions", others))
+    top_facts += facts.format_tags(view.tags)
     title = f"{view.name}, version {view.version}"
     footer = facts.format_footer()
     return render_page(title, sections, data, view.description, top_facts, footer, base_url)
@@ -98,6 +109,7 @@ def _build_feature_rows(
     outputs = {output.name: output for output in columns.plan.outputs}
     transformed = _describe_transformations(view)
     figures: dict[int, dict[str, FeatureStatistics]] = {}
+    descriptions = [_list_descriptions(node.group) for node in columns.plan.nodes]
     rows = []
     types = {**columns.features, **columns.labels}
     for row in facts.build_feature_rows(types, roles=_get_column_roles(view)):
@@ -108,9 +120,10 @@ def _build_feature_rows(
         known = figures[source.node].get(source.column)
         if known:
             row.update(facts.build_feature_facts(known))
-        row["description"] = _find_description(node, source.column)
+        row["description"] = descriptions[source.node].get(source.column, "")
         row["from"] = make_feature_link(node.group.ref, source.column, base_url)
-        row["transformation"] = transformed.get(row["name"], "")
+        if row["name"] in transformed:
+            row["transformation"] = transformed[row["name"]]
         rows.append(row)
     return rows
 
@@ -131,11 +144,8 @@ def _load_figures(stores: ProjectStores, node: PlanNode) -> dict[str, FeatureSta
     return {feature.feature_name: feature for feature in described}
 
 
-def _find_description(node: PlanNode, column: str) -> str:
-    for feature in node.group.features:
-        if feature.name == column:
-            return feature.description
-    return ""
+def _list_descriptions(group: GroupSpec) -> dict[str, str]:
+    return {feature.name: feature.description for feature in group.features}
 
 
 def _describe_transformations(view: ViewSpec) -> dict[str, str]:
@@ -164,6 +174,7 @@ def _build_code_section(
     blocks = [
         {"title": "Train", "text": _write_training_code(view)},
         {"title": "Serve", "text": _write_serving_code(view, columns, datasets)},
+        {"title": "Serve over HTTP", "text": _write_http_code(view, columns, datasets)},
         {"title": "The query, as SQL", "text": to_sql(columns.plan)},
     ]
     return {"id": "code", "title": "Use it", "kind": "code", "blocks": blocks}
@@ -188,6 +199,22 @@ def _write_serving_code(
         f"{_write_opening(view)}\n"
         f"view.init_serving({newest})\n"
         f"vector = view.get_feature_vector({{{keys}}})"
+    )
+
+
+def _write_http_code(
+    view: ViewSpec, columns: ViewColumns, datasets: Sequence[TrainingDatasetSpec]
+) -> str:
+    served = f"{view.name}:{view.version}"
+    request: dict[str, Any] = {"view": view.name, "version": view.version}
+    if datasets:
+        served += f":{datasets[-1].version}"
+        request["training_dataset_version"] = datasets[-1].version
+    request["entries"] = [dict.fromkeys(list_key_types(columns.plan), "...")]
+    return (
+        f"spark-fs serve --view {served}\n"
+        "curl -s localhost:8080/v1/feature-vectors -H 'Content-Type: application/json' \\\n"
+        f"    -d '{json.dumps(request)}'"
     )
 
 
@@ -238,6 +265,14 @@ def _build_dataset_table(
     return facts.build_table(columns, rows)
 
 
-def _build_model_table(models: Sequence[ModelLink]) -> dict[str, Any]:
-    rows = [[link.name, link.version, link.training_dataset_version] for link in models]
+def _build_model_table(
+    view: ViewSpec, models: Sequence[ModelLink], base_url: str
+) -> dict[str, Any]:
+    rows = []
+    for link in models:
+        dataset: Any = link.training_dataset_version
+        if dataset is not None:
+            dataset = make_dataset_link(view.name, view.version, dataset, base_url)
+        model = make_link(link.name, base_url, f"models#models={link.name}")
+        rows.append([model, link.version, dataset])
     return facts.build_table(["model", "version", "training dataset"], rows)

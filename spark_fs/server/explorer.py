@@ -22,7 +22,11 @@ from spark_fs.report.page import build_security_policy, render_page
 from spark_fs.report.run_pages import render_run_page, render_runs_page
 from spark_fs.report.search_page import render_search_page
 from spark_fs.report.skew_page import render_skew_page
-from spark_fs.report.store_pages import render_home_page, render_lineage_page
+from spark_fs.report.store_pages import (
+    render_features_page,
+    render_home_page,
+    render_lineage_page,
+)
 from spark_fs.report.view_page import render_view_page
 
 try:
@@ -90,8 +94,8 @@ def build_explorer_app(
 
 
 def _add_pages(app: FastAPI, stores: StoresWithoutSpark, threads: server.WorkerThreads) -> None:
-    def render_group(name: str, version: int) -> str:
-        return render_group_page(stores, stores.catalog.get_group(name, version), "/")
+    def render_group(name: str, version: int, commit: int | None) -> str:
+        return render_group_page(stores, stores.catalog.get_group(name, version), "/", commit)
 
     answer = _make_answer(threads)
 
@@ -102,6 +106,10 @@ def _add_pages(app: FastAPI, stores: StoresWithoutSpark, threads: server.WorkerT
     @app.get("/search")
     async def get_search(q: Annotated[str, Query(max_length=_MAX_SEARCHED)] = "") -> HTMLResponse:
         return await answer(render_search_page, stores, "/", q)
+
+    @app.get("/features")
+    async def get_features() -> HTMLResponse:
+        return await answer(render_features_page, stores, "/")
 
     @app.get("/lineage")
     async def get_lineage() -> HTMLResponse:
@@ -120,8 +128,8 @@ def _add_pages(app: FastAPI, stores: StoresWithoutSpark, threads: server.WorkerT
         return await answer(render_models_page, stores, "/")
 
     @app.get("/group/{name}/{version}")
-    async def get_group(name: str, version: int) -> HTMLResponse:
-        return await answer(render_group, name, version)
+    async def get_group(name: str, version: int, commit: int | None = None) -> HTMLResponse:
+        return await answer(render_group, name, version, commit)
 
     @app.get("/favicon.ico")
     async def get_icon() -> Response:

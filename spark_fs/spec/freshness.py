@@ -2,9 +2,11 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from spark_fs.base.times import format_age, spell_duration
+
+OnlineState = Literal["nothing yet", "behind", "up to date"]
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,13 @@ class Freshness:
     def sync_lag(self) -> timedelta:
         """For how long rows have been waiting for a sync; zero where all are online."""
         return self.now - self.waiting_since if self.waiting_since else timedelta(0)
+
+    @property
+    def state(self) -> OnlineState:
+        """Whether all rows are online."""
+        if self.synced_at is None:
+            return "nothing yet"
+        return "behind" if self.waiting_since else "up to date"
 
     def to_json(self) -> dict[str, Any]:
         """As plain JSON: times in ISO 8601, ages in seconds."""

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from pyarrow import fs
 
 from spark_fs.base.file_systems import resolve_file_system
@@ -116,9 +117,39 @@ def load_statistics(
     try:
         return _parse_statistics(metadata, table, features, correlations)
     except _MALFORMED_ERRORS as error:
-        raise SparkFSError(
-            f"{description} cannot be understood: {error!r}. Remove it, then compute_statistics()."
-        ) from error
+        raise _make_malformed_error(description, error) from error
+
+
+def _make_malformed_error(description: str, error: Exception) -> SparkFSError:
+    return SparkFSError(
+        f"{description} cannot be understood: {error!r}. Remove it, then compute_statistics()."
+    )
+
+
+def load_null_share(folder: str, name: str) -> float | None:
+    """The share of nulls among all values of statistics that were kept.
+
+    None where there are none of this name, and of no rows. The figures are not parsed, which of
+    thousands of features takes longer than to read them.
+    """
+    table = read_table(folder, name)
+    if table is None:
+        return None
+    description = f"The statistics file {folder}/{name}{SUFFIX}"
+    check_format(description, read_metadata(table.schema), FORMAT_VERSION)
+    try:
+        facts = table.column("facts")
+        nulls = _sum_figure(facts, "num_null_values")
+        values = _sum_figure(facts, "count")
+    except _MALFORMED_ERRORS as error:
+        raise _make_malformed_error(description, error) from error
+    return nulls / values if values else None
+
+
+def _sum_figure(facts: pa.ChunkedArray, figure: str) -> int:
+    """The sum of an integer figure over features, each of which has it before its histogram."""
+    found = pc.extract_regex(facts, f'"{figure}": (?P<figure>[0-9]+)')
+    return pc.sum(pc.struct_field(found, "figure").cast(pa.int64())).as_py() or 0
 
 
 def _parse_statistics(

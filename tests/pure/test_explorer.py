@@ -1,6 +1,7 @@
 """The explorer in this process: who is let in, and that no page starts Spark."""
 
 import base64
+import html
 import json
 import re
 from collections.abc import Iterator
@@ -13,11 +14,14 @@ from releases.unpack import unpack
 import spark_fs
 from spark_fs.api.feature_store import FeatureStore
 from spark_fs.report.page import build_security_policy
+from spark_fs.report.trends import build_null_trend
 from spark_fs.server.authentication import get_host_names
 from spark_fs.server.explorer import build_explorer_app
+from spark_fs.server.vector_server import build_vector_app
+from spark_fs.tables.statistics_files import format_commit_name, list_commits, load_statistics
 
 from conftest import ROOT
-from serving import ask, served, store
+from serving import ROWS, SHOPS, ask, put, served, store
 
 TOKEN = "a-token-of-many-letters"
 
@@ -205,10 +209,126 @@ def test_damaged_statistics_cost_their_own_figures_alone(tmp_path: Path) -> None
         assert "histogram" not in rows["amount"]
 
 
+def test_the_share_of_nulls_over_time_is_that_of_the_statistics(tmp_path: Path) -> None:
+    unpack(ROOT / "tests" / "releases" / "0.1.0.zip", tmp_path)
+    (folder,) = map(str, tmp_path.glob("**/payments_1_statistics"))
+    expected = {}
+    for commit in list_commits(folder):
+        statistics = load_statistics(folder, format_commit_name(commit))
+        assert statistics
+        described = statistics.feature_descriptive_statistics
+        nulls = sum(feature.num_null_values for feature in described)
+        expected[f"commit {commit}"] = nulls / sum(feature.count for feature in described)
+    points = build_null_trend(folder)["points"]
+    assert {point["name"]: point["value"] for point in points} == expected
+    assert all(0 < share < 1 for share in expected.values())
+
+
+def test_a_lost_file_of_rows_costs_the_rows_alone(tmp_path: Path) -> None:
+    unpack(ROOT / "tests" / "releases" / "0.1.0.zip", tmp_path)
+    for file in tmp_path.glob("warehouse/payments_1/**/*.parquet"):
+        file.unlink()
+    fs = spark_fs.login({"home": tmp_path}).get_feature_store()
+    with served(build_explorer_app(fs)) as port:
+        data, page = read_data(port, "/group/payments/1")
+        assert "The rows cannot be read: The data file" in page
+        assert "amount" in {row["name"] for row in data["features"]}
+
+
+def test_a_page_leads_to_other_versions_and_shows_tags_as_json(tmp_path: Path) -> None:
+    fs = store(tmp_path)
+    for version in (1, 2):
+        group = fs.create_feature_group(
+            "shops", version, primary_key=["shop"], features=[spark_fs.Feature("shop", "string")]
+        )
+        fs.create_feature_view("shops", group.select_all(), version=version)
+        group.add_tag("owner", {"team": "risk", "paged": True})
+    with served(build_explorer_app(fs)) as port:
+        for kind in ("group", "view"):
+            page = read_data(port, f"/{kind}/shops/2")[1]
+            assert f'<dd><a href="/{kind}/shops/1">1</a></dd>' in page
+        page = read_data(port, "/group/shops/1")[1]
+        assert html.escape('{"team": "risk", "paged": true}', quote=False) in html.unescape(page)
+        columns, *_, row = read_data(port, "/")[0]["groups"].values()
+        assert "tags" in columns
+        assert row[1]["cells"][-1] == 'owner: {"team": "risk", "paged": true}'
+
+
+def test_the_request_that_a_view_shows_is_one_that_the_server_answers(tmp_path: Path) -> None:
+    fs = store(tmp_path)
+    group = put(fs, "shops", SHOPS, ROWS, ["shop"])
+    fs.create_feature_view("shops", group.select_features())
+    with served(build_explorer_app(fs)) as port:
+        page = html.unescape(read_data(port, "/view/shops/1")[1])
+    found = re.search(r"curl -s localhost:8080(\S+) .*?-d '(.*?)'", page, re.S)
+    assert found
+    request = json.loads(found[2])
+    assert request["entries"] == [{"shop": "..."}]
+    request["entries"] = [{"shop": "a"}]
+    with served(build_vector_app(fs)) as port:
+        status, answer, _ = ask(port, request, found[1])
+    assert (status, answer["vectors"][0][:1]) == (200, [1])
+
+
+def test_every_column_of_every_group_is_listed(port: int) -> None:
+    data, _ = read_data(port, "/features")
+    rows = [row["cells"] for row in data["listed"]["rows"]]
+    assert [
+        {"text": "amount", "href": "/group/payments/1#features=amount"},
+        "double",
+        {"text": "payments, version 1", "href": "/group/payments/1"},
+    ] in [cells[:3] for cells in rows]
+    home, page = read_data(port, "/")
+    columns = home["groups"]["columns"].index("columns")
+    counts = [row["cells"][columns] for row in home["groups"]["rows"]]
+    assert len(rows) == sum(counts)
+    assert f"<dt>columns</dt><dd>{len(rows)}</dd>" in page
+
+
+def test_a_commit_leads_to_its_statistics(tmp_path: Path) -> None:
+    unpack(ROOT / "tests" / "releases" / "0.1.0.zip", tmp_path)
+    (folder,) = map(str, tmp_path.glob("**/payments_1_statistics"))
+    first = load_statistics(folder, format_commit_name(0))
+    newest = load_statistics(folder, format_commit_name(1))
+    assert first
+    assert newest
+    expected = [statistics["amount"].mean for statistics in (first, newest)]
+    assert expected[0] != expected[1]
+    fs = spark_fs.login({"home": tmp_path}).get_feature_store()
+    with served(build_explorer_app(fs)) as port:
+        data, _ = read_data(port, "/group/payments/1")
+        links = [row["cells"][0] for row in data["commits"]["rows"]]
+        assert links[:2] == [3, 2]  # of which there are none
+        means = []
+        for link in reversed(links[2:]):
+            data, page = read_data(port, link["href"].partition("#")[0])
+            assert f"Statistics of commit {link['text']}, made" in page
+            means += [row["mean"] for row in data["features"] if row["name"] == "amount"]
+        assert means == expected
+
+
+def test_what_lineage_shows_can_be_opened(port: int) -> None:
+    _, page = read_data(port, "/lineage")
+    found = set(re.findall(r'<a href="(/[^"]*)"><g', page))
+    assert {"/view/fraud/1/training-dataset/2", "/models#models=fraud", "/view/fraud/1"} <= found
+    assert all(ask(port, path=path.partition("#")[0])[0] == 200 for path in found)
+
+
+def test_a_search_that_is_cut_off_says_so(tmp_path: Path) -> None:
+    fs = store(tmp_path)
+    features = [spark_fs.Feature(f"delay_{number}", "double") for number in range(101)]
+    fs.create_feature_group("flights", primary_key=["delay_0"], features=features)
+    with served(build_explorer_app(fs)) as port:
+        data, page = read_data(port, "/search?q=delay")
+        assert len(data["found"]["rows"]) == 100
+        assert "The best 100: write another word to see fewer." in page
+        assert "The best" not in read_data(port, "/search?q=flights")[1]
+
+
 def test_a_feature_says_who_reads_it(port: int) -> None:
     data, _ = read_data(port, "/group/payments/1")
-    readers = {row["name"]: [link["text"] for link in row["used_by"]] for row in data["features"]}
-    assert readers["amount"] == [
+    (amount,) = [row for row in data["features"] if row["name"] == "amount"]
+    assert [data["readers"][number]["text"] for number in amount["used_by"]] == [
         "doubled, version 1",
         "fraud, version 1",
         "model fraud, version 1",

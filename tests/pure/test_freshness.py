@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 import sqlite3
 import sys
 from collections.abc import Iterator
@@ -27,6 +28,7 @@ from spark_fs.online.sqlite.store import SQLiteStore
 from spark_fs.online.store import SyncState
 from spark_fs.online.table_layout import build_online_table
 from spark_fs.report.group_page import render_group_page
+from spark_fs.report.store_pages import render_home_page
 from spark_fs.server import freshness_metrics
 from spark_fs.server.vector_server import build_vector_app
 from spark_fs.spec.feature_group import FeatureSpec, GroupSpec
@@ -223,6 +225,40 @@ def test_the_page_of_a_group_shows_it(store: FeatureStore) -> None:
     page = render_group_page(store._stores, group.spec)
     assert "newest event served" in page
     assert "2024-01-21 00:00:00 UTC" in page
+
+
+def read_states(store: FeatureStore) -> dict[str, str]:
+    """What the first page of the explorer says of what is online, by group."""
+    page = render_home_page(store._stores, "/")
+    found = re.search(r'id="data">(.*?)</script>', page, re.S)
+    assert found
+    groups = json.loads(found[1])["groups"]
+    column = groups["columns"].index("online")
+    return {row["cells"][0]: row["cells"][column] for row in groups["rows"]}
+
+
+def test_the_first_page_says_of_each_group_whether_all_rows_are_online(
+    home: Path, store: FeatureStore
+) -> None:
+    assert read_states(store) == {"cards": "up to date", "payments": "", "rates": ""}
+    written = read_commit_time(home)
+    add_commit(home, "VACUUM END", written + timedelta(minutes=1))
+    assert read_states(store)["cards"] == "up to date"
+    add_commit(home, "WRITE", written + timedelta(minutes=2))
+    assert read_states(store)["cards"] == "behind"
+    page = render_group_page(store._stores, store.get_feature_group("cards", 1).spec)
+    assert "behind: rows have waited for" in page
+    (home / "online.db").write_bytes(b"no database at all" * 100)
+    assert read_states(store)["cards"] == "not known"
+
+
+def test_the_first_page_says_that_nothing_is_online_and_makes_no_file(
+    home: Path, store: FeatureStore
+) -> None:
+    for file in home.glob("online.db*"):
+        file.unlink()
+    assert read_states(store)["cards"] == "nothing yet"
+    assert not (home / "online.db").exists()
 
 
 def test_a_page_is_made_without_an_online_store(home: Path, store: FeatureStore) -> None:

@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 import urllib.error
@@ -22,10 +21,9 @@ from spark_fs.api.feature_store import FeatureStore
 from spark_fs.report.graph import LineageGraph, LineageNode, compute_layout
 from spark_fs.report.page import build_security_policy, render_page, to_escaped_json
 
+from browsing import open_browser, open_page
+
 EVIL = "</script><img src=x onerror=document.title='broken'>\"'&"
-CHROMIUM = next(
-    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
-)
 DAY = pd.Timestamp("2024-03-01", tz="UTC")
 
 
@@ -104,8 +102,11 @@ def test_a_report_is_one_file_that_needs_nothing_else(store: FeatureStore, tmp_p
     amount = data["features"][2]
     assert amount["count"] == 400
     assert data["figures"][0] == {"name": "count", "label": "rows", "format": "value"}
-    assert {each["name"] for each in data["figures"]} < set(amount)
-    assert sum(each["count"] for each in amount["histogram"]) == 400
+    figures = {each["name"] for each in data["figures"]}
+    assert {"num_null_values", "completeness", "mean", "min", "max"} <= figures & set(amount)
+    assert sum(amount["histogram"]["counts"]) == 400
+    assert len(amount["histogram"]["edges"]) == len(amount["histogram"]["counts"]) + 1
+    assert len(amount["percentiles"]) == len(data["percentiles"])
     assert amount["related"][0][0] == "tax"
     assert data["heat"]["names"]
     assert [row["cells"][2] for row in data["commits"]["rows"]] == ["upsert"]
@@ -226,32 +227,14 @@ print(len(pages))
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    """Debian's Chromium, without a window."""
-    if CHROMIUM is None:
-        assert not os.environ.get("CI"), "Chromium is not installed"
-        pytest.skip("Chromium is not installed: apt-get install chromium")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as played:
-        found = played.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+    with open_browser() as found:
         yield found
-        found.close()
 
 
 @pytest.fixture
 def page(browser: Any) -> Iterator[Any]:
-    """A page that fails the test on a dialog, an error in its script, or what its policy refuses."""
-    found = browser.new_page()
-    said: list[str] = []
-    found.on(
-        "console",
-        lambda message: said.append(message.text) if message.type in ("error", "warning") else None,
-    )
-    found.on("pageerror", lambda error: said.append(str(error)))
-    found.on("dialog", lambda dialog: (said.append(dialog.message), dialog.dismiss()))
-    yield found
-    found.close()
-    assert said == []
+    with open_page(browser) as found:
+        yield found
 
 
 @pytest.mark.slow

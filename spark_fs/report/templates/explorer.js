@@ -5,7 +5,7 @@ const SVG = "http://www.w3.org/2000/svg";
 const PAGE = 50;
 
 function make(tag, attributes = {}, ...children) {
-  const element = ["svg", "rect", "text", "polyline", "title", "line"].includes(tag) && (attributes.svg || tag === "svg")
+  const element = ["svg", "rect", "text", "polyline", "title", "line", "path"].includes(tag) && (attributes.svg || tag === "svg")
     ? document.createElementNS(SVG, tag) : document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) if (name !== "svg") element.setAttribute(name, value);
   for (const child of children) element.append(child);
@@ -25,20 +25,30 @@ const share = value => value === null || value === undefined ? "" : (100 * value
 
 // -- histograms
 
-function spark(histogram, width, height) {
+// Bins of numbers come as their edges and counts, others written out.
+function binsOf(feature) {
+  const found = feature.histogram || [];
+  if (Array.isArray(found)) return found;
+  const {edges, counts, each_number: eachNumber} = found, values = feature.count - (feature.num_null_values || 0);
+  return counts.map((count, at) => ({
+    low: edges[at], high: edges[at + 1], count, ratio: values ? count / values : 0,
+    value: eachNumber ? String(edges[at]) : `${edges[at]} to ${edges[at + 1]}`, label: eachNumber ? String(edges[at]) : undefined,
+  }));
+}
+
+function spark(feature, width, height) { // one path, whatever the number of bins
   const svg = make("svg", {width, height, viewBox: `0 0 ${width} ${height}`, "aria-hidden": "true"});
-  if (!histogram || !histogram.length) return svg;
-  const most = Math.max(1, ...histogram.map(bin => bin.count)), step = width / histogram.length;
-  histogram.forEach((bin, at) => {
-    const tall = Math.max(bin.count ? 1 : 0, height * bin.count / most);
-    svg.append(make("rect", {svg: 1, class: "bar", x: at * step, y: height - tall, width: Math.max(1, step - 1), height: tall}));
-  });
+  const counts = Array.isArray(feature.histogram) ? feature.histogram.map(bin => bin.count) : feature.histogram ? feature.histogram.counts : [];
+  if (!counts.length) return svg;
+  const most = Math.max(1, ...counts), step = width / counts.length, wide = Math.max(1, step - 1);
+  const bars = counts.map((count, at) => count ? `M${at * step} ${height}v${-Math.max(1, height * count / most)}h${wide}V${height}z` : "");
+  svg.append(make("path", {svg: 1, class: "bar", d: bars.join("")}));
   return svg;
 }
 
 function histogramOf(feature) {
-  const bins = feature.histogram;
-  if (!bins || !bins.length) return make("p", {class: "none"}, "No histogram.");
+  const bins = binsOf(feature);
+  if (!bins.length) return make("p", {class: "none"}, "No histogram.");
   if (bins[0].low === undefined) { // categories: a bar beside each name
     const table = make("table", {});
     const most = Math.max(...bins.map(bin => bin.count));
@@ -49,9 +59,8 @@ function histogramOf(feature) {
     }
     return table;
   }
-  const isWhole = bin => /^-?\d+$/.test(bin.value) && bin.high - bin.low === 1; // a bin for a number
-  const bars = bins.map(bin => ({...bin, name: bin.value, label: isWhole(bin) ? bin.value : undefined})), nulls = feature.num_null_values || 0;
-  const width = 460, height = 210, left = 46, floor = height - 26, top = 14;
+  const bars = bins, nulls = feature.num_null_values || 0;
+  const width = Math.min(460, innerWidth - 90), height = 210, left = 46, floor = height - 26, top = 14;
   const svg = make("svg", {viewBox: `0 0 ${width} ${height}`, width: "100%", role: "img", "aria-label": `Histogram of ${feature.name}`});
   const most = Math.max(1, nulls, ...bars.map(bar => bar.count)), room = width - left - (nulls ? 40 : 0), step = room / bars.length;
   for (const part of [0, 0.5, 1]) { // the lines of the counts
@@ -62,7 +71,7 @@ function histogramOf(feature) {
   const draw = (x, wide, bar, kind) => {
     const tall = (floor - top) * bar.count / most;
     const rect = make("rect", {svg: 1, class: kind, x, y: floor - Math.max(bar.count ? 1 : 0, tall), width: Math.max(1, wide), height: Math.max(bar.count ? 1 : 0, tall)});
-    rect.append(make("title", {svg: 1}, `${bar.name}: ${shown(bar.count)}` + (bar.ratio === undefined ? "" : ` (${share(bar.ratio)})`)));
+    rect.append(make("title", {svg: 1}, `${bar.value}: ${shown(bar.count)}` + (bar.ratio === undefined ? "" : ` (${share(bar.ratio)})`)));
     svg.append(rect);
   };
   bars.forEach((bar, at) => draw(left + at * step + 1, step - 2, bar, "bar"));
@@ -70,11 +79,11 @@ function histogramOf(feature) {
   if (bars.length <= 16 && bars.every(bar => bar.label !== undefined)) bars.forEach((bar, at) => label(left + (at + 0.5) * step, bar.label, "middle"));
   else {
     const first = bars[0], last = bars[bars.length - 1];
-    label(left, brief(first.label ?? first.low ?? first.name), "start");
+    label(left, brief(first.label ?? first.low), "start");
     if (typeof first.low === "number" && !first.label) label(left + room / 2, shown((first.low + last.high) / 2), "middle");
-    label(left + room, brief(last.label ?? last.high ?? last.name), "end");
+    label(left + room, brief(last.label ?? last.high ?? last.value), "end");
   }
-  if (nulls) { draw(width - 30, 22, {name: "null", count: nulls}, "null"); label(width - 19, "null", "middle"); }
+  if (nulls) { draw(width - 30, 22, {value: "null", count: nulls}, "null"); label(width - 19, "null", "middle"); }
   return svg;
 }
 
@@ -146,6 +155,9 @@ function explore(root, rows, columns, detail) {
     if (!found.length) body.append(make("tr", {}, make("td", {colspan: columns.length, class: "none"}, rows.length ? "Nothing matches." : root.dataset.none || "Nothing yet.")));
   }
   search.addEventListener("input", () => { page = 0; setHash(search.value ? `${name}~${encodeURIComponent(search.value)}` : ""); draw(); });
+  body.addEventListener("keydown", event => {
+    if (event.key === "Escape" && opened) body.querySelector("button[aria-expanded=true]").click();
+  });
   before.addEventListener("click", () => { page--; draw(); });
   after.addEventListener("click", () => { page++; draw(); });
   const tools = make("div", {class: "tools"}, search, count, before, after);
@@ -177,7 +189,7 @@ function explore(root, rows, columns, detail) {
 function facts(feature) {
   const table = make("table");
   const rows = data.figures.map(({name, label, format}) => [label, format === "share" ? share(feature[name]) : feature[name]]);
-  rows.push(...(feature.percentiles || []));
+  rows.push(...(feature.percentiles || []).map((value, at) => [data.percentiles[at], value]));
   for (const [name, value] of rows) if (value !== null && value !== undefined && value !== "") table.append(make("tr", {}, make("td", {}, name), make("td", {class: "number"}, shown(value))));
   return table;
 }
@@ -187,7 +199,7 @@ function detailOf(feature) {
   if (feature.description) left.prepend(make("p", {}, feature.description));
   if (feature.used_by && feature.used_by.length) {
     const list = make("ul", {class: "used"});
-    for (const reader of feature.used_by) list.append(make("li", {}, link(reader)));
+    for (const number of feature.used_by) list.append(make("li", {}, link(data.readers[number])));
     left.append(make("h3", {}, "Used by"), list);
   }
   if (feature.related && feature.related.length) {
@@ -202,7 +214,7 @@ const FEATURES = [
   {title: "feature", of: row => row.name, show: row => row.name}, {title: "type", of: row => row.type}, {title: "role", of: row => row.role},
   {title: "complete", of: row => row.completeness, show: row => share(row.completeness), number: true}, {title: "distinct", of: row => row.approx_num_distinct_values, number: true},
   {title: "mean", of: row => row.mean, number: true}, {title: "std dev", of: row => row.stddev, number: true}, {title: "min", of: row => row.min, number: true, show: row => brief(row.min)}, {title: "max", of: row => row.max, number: true, show: row => brief(row.max)},
-  {title: "histogram", sort: false, of: row => "", show: row => spark(row.histogram, 110, 26)},
+  {title: "histogram", sort: false, of: row => "", show: row => spark(row, 110, 26)},
 ];
 const VIEW_FEATURES = [
   {title: "from", of: row => plain(row.from), show: row => link(row.from)}, {title: "transformation", of: row => row.transformation || ""},
@@ -242,22 +254,32 @@ function heat(root, map) {
 
 function trend(root, lines) {
   if (!lines || !lines.points.length) return;
-  const say = value => lines.format === "share" ? share(value) : shown(value);
-  const width = 700, height = 110, top = Math.max(lines.limit || 0, ...lines.points.map(point => point.value), 1e-9) * 1.1;
-  const x = at => lines.points.length === 1 ? width / 2 : 10 + at * (width - 20) / (lines.points.length - 1), y = value => height - 10 - value / top * (height - 24);
-  const svg = make("svg", {viewBox: `0 0 ${width} ${height}`, width: "100%", style: "max-width: 720px; display: block", role: "img", "aria-label": lines.title});
-  svg.append(make("text", {svg: 1, class: "axis", x: 0, y: 11}, lines.title));
-  svg.append(make("text", {svg: 1, class: "axis", x: width, y: 11, "text-anchor": "end"}, `last: ${say(lines.points[lines.points.length - 1].value)}`));
-  if (lines.limit) svg.append(make("polyline", {svg: 1, points: `0,${y(lines.limit)} ${width},${y(lines.limit)}`, "stroke-dasharray": "5 4", style: "stroke: var(--bad)"}));
-  svg.append(make("polyline", {svg: 1, points: lines.points.map((point, at) => `${x(at)},${y(point.value)}`).join(" ")}));
-  lines.points.forEach((point, at) => {
+  const say = value => lines.format === "share" ? share(value) : shown(Number(value.toPrecision(3)));
+  const points = lines.points, last = points.length - 1;
+  const width = Math.max(280, Math.min(720, root.clientWidth)), height = 150, left = 52, floor = height - 22, ceiling = 28;
+  const top = Math.max(lines.limit || 0, ...points.map(point => point.value)) || 1;
+  const x = at => last ? left + 4 + at * (width - left - 10) / last : (left + width) / 2, y = value => floor - value / top * (floor - ceiling);
+  const svg = make("svg", {viewBox: `0 0 ${width} ${height}`, width, height, class: "trend", role: "img", "aria-label": `${lines.title}: from ${say(points[0].value)} to ${say(points[last].value)}`});
+  const write = (text, at, where, anchor) => svg.append(make("text", {svg: 1, class: "axis", x: at, y: where, "text-anchor": anchor}, text));
+  write(lines.title, 0, 12, "start");
+  for (const part of [0, 0.5, 1]) {
+    svg.append(make("line", {svg: 1, class: "grid-line", x1: left, x2: width, y1: y(top * part), y2: y(top * part)}));
+    write(say(top * part), left - 6, y(top * part) + 4, "end");
+  }
+  write(points[0].at ?? points[0].name, last ? left : x(0), height - 6, last ? "start" : "middle");
+  if (last) write(points[last].at ?? points[last].name, width, height - 6, "end");
+  if (lines.limit) {
+    svg.append(make("line", {svg: 1, class: "limit", x1: left, x2: width, y1: y(lines.limit), y2: y(lines.limit)}));
+    write(`limit ${say(lines.limit)}`, width, y(lines.limit) - 4, "end");
+  }
+  svg.append(make("polyline", {svg: 1, points: points.map((point, at) => `${x(at)},${y(point.value)}`).join(" ")}));
+  points.forEach((point, at) => {
     const dot = make("rect", {svg: 1, class: "bar", x: x(at) - 3, y: y(point.value) - 3, width: 6, height: 6});
     dot.append(make("title", {svg: 1}, `${point.name}: ${say(point.value)}`));
     svg.append(dot);
   });
   root.append(svg);
 }
-
 
 for (const root of document.querySelectorAll("[data-explore]")) {
   const given = data[root.dataset.explore];
@@ -266,19 +288,22 @@ for (const root of document.querySelectorAll("[data-explore]")) {
     const columns = [...FEATURES.slice(0, 3), ...VIEW_FEATURES, ...FEATURES.slice(3)].filter(column => !optional.includes(column.title) || given.some(row => row[column.title]));
     explore(root, given.map(row => ({...row, text: `${row.name} ${row.type} ${row.role || ""} ${row.description || ""} ${plain(row.from) || ""}`})), columns, detailOf);
   } else {
-    const isNumber = cell => typeof cell === "number" || cell === null;
+    const isNumber = cell => typeof plain(cell) === "number" || cell === null;
     const rows = given.rows.map(row => ({...row, name: String(plain(row.cells[0])), text: row.cells.map(plain).join(" ")}));
+    const isShown = (_, at) => !rows.length || rows.some(row => row.cells[at] !== null && row.cells[at] !== "");
     explore(root, rows, given.columns.map((title, at) => ({
       title, of: row => plain(row.cells[at]), show: row => link(row.cells[at]),
-      number: rows.length > 0 && rows.every(row => isNumber(row.cells[at])), wrap: rows.some(row => String(plain(row.cells[at])).length > 40),
-    })));
+      number: rows.some(row => row.cells[at] !== null) && rows.every(row => isNumber(row.cells[at])), wrap: rows.some(row => String(plain(row.cells[at])).length > 28),
+    })).filter(isShown));
   }
 }
 for (const root of document.querySelectorAll("[data-heat]")) heat(root, data[root.dataset.heat]);
 for (const root of document.querySelectorAll("[data-trend]")) trend(root, data[root.dataset.trend]);
 
 document.addEventListener("keydown", event => {
-  if (event.key === "/" && !["INPUT", "SELECT", "TEXTAREA"].includes(document.activeElement.tagName)) { event.preventDefault(); document.querySelector("input[type=search]")?.focus(); }
+  const writes = ["INPUT", "SELECT", "TEXTAREA"].includes(document.activeElement.tagName);
+  const search = document.querySelector("input[type=search]");
+  if (search && (event.key === "/" && !writes || event.key === "k" && (event.ctrlKey || event.metaKey))) { event.preventDefault(); search.focus(); search.select(); }
 });
 for (const button of document.querySelectorAll("[data-copy]")) button.addEventListener("click", async () => {
   const code = button.nextElementSibling;
@@ -287,11 +312,12 @@ for (const button of document.querySelectorAll("[data-copy]")) button.addEventLi
 });
 const isDark = () => document.documentElement.dataset.theme ? document.documentElement.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
 const themes = document.getElementById("theme");
+const nameTheme = () => { themes.textContent = isDark() ? "Light" : "Dark"; };
 const remembered = (() => { try { return localStorage.getItem("theme"); } catch { return null; } })();
 if (remembered) document.documentElement.dataset.theme = remembered;
-themes.setAttribute("aria-pressed", String(isDark()));
+nameTheme();
 themes.addEventListener("click", () => {
   document.documentElement.dataset.theme = isDark() ? "light" : "dark";
-  themes.setAttribute("aria-pressed", String(isDark()));
+  nameTheme();
   try { localStorage.setItem("theme", document.documentElement.dataset.theme); } catch { /* a file opened from disk may have no storage */ }
 });
