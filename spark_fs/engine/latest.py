@@ -16,11 +16,11 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from spark_fs.base.event_times import to_event_micros
 from spark_fs.engine.join import shuffle
 from spark_fs.engine.join.columnar import ArrowRelation, TableReader
 from spark_fs.engine.join.stages import TypedColumn, get_key_columns
 from spark_fs.engine.runner import TaskRows
-from spark_fs.tables.event_times import to_event_micros
 
 _REDUCED_BYTES = 16 << 20  # bytes of rows that are reduced together
 BucketHandler = Callable[[pa.Table], Iterator[pa.RecordBatch]]

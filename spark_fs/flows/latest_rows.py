@@ -10,6 +10,7 @@ from pyspark.sql import functions as F
 
 from spark_fs.base import arrow_types
 from spark_fs.base.arithmetic import ceil_divide
+from spark_fs.base.event_times import to_event_micros
 from spark_fs.engine.join.columnar import ArrowRelation
 from spark_fs.engine.join.stages import get_key_columns
 from spark_fs.engine.latest import BucketHandler, KeyBuckets, LatestOrder, reduce_to_latest
@@ -20,7 +21,6 @@ from spark_fs.flows import group_rows
 from spark_fs.online.table_layout import OnlineTable
 from spark_fs.spec.feature_group import GroupSpec
 from spark_fs.tables.data_files import DataFile
-from spark_fs.tables.event_times import to_event_micros
 from spark_fs.tables.ingestion import INGESTED_AT
 from spark_fs.tables.table import GroupTable
 

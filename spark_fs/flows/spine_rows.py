@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from spark_fs.base.arrow_types import to_feature_types
 from spark_fs.base.dataframes import is_spark_frame
+from spark_fs.base.event_times import check_epochs
 from spark_fs.engine.scan.pruning import NodeSource
 from spark_fs.errors import NotFoundError, SchemaError
 from spark_fs.flows.project_stores import ProjectStores
@@ -23,7 +24,6 @@ from spark_fs.spec.external_source import FRAME, SourceSpec
 from spark_fs.spec.feature_group import GroupSpec
 from spark_fs.spec.feature_view import ViewSpec
 from spark_fs.tables import kept_rows
-from spark_fs.tables.event_times import check_epochs
 from spark_fs.tables.kept_rows import KeptRows
 
 if TYPE_CHECKING:

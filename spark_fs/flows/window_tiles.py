@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
+from spark_fs.base.event_times import to_event_micros
 from spark_fs.base.times import Interval
 from spark_fs.engine.windows.reach import ChangedEvents
 from spark_fs.engine.windows.rows import to_bounds
@@ -24,7 +25,6 @@ from spark_fs.engine.windows.tiled_rows import build_tiled_rows
 from spark_fs.flows.event_source import Rows
 from spark_fs.flows.tile_upkeep import EventHistory, LocalEvents, TileUpkeep
 from spark_fs.planning.window_plan import WindowPlan
-from spark_fs.tables.event_times import to_event_micros
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from window_oracle import evaluate
 
 from spark_fs.base.arrow_types import to_arrow_schema
+from spark_fs.base.event_times import to_event_micros
 from spark_fs.base.times import Interval, from_micros, to_micros
 from spark_fs.engine.scan.filters import evaluate_condition
 from spark_fs.engine.scan.parquet import TimeBounds
@@ -33,7 +34,6 @@ from spark_fs.spec.names import GroupRef
 from spark_fs.spec.query import QuerySpec
 from spark_fs.spec.window_features import WindowFeature
 from spark_fs.tables.commits import Transaction
-from spark_fs.tables.event_times import to_event_micros
 
 SECOND = 1_000_000
 TYPES = {"id": "bigint", "k": "string", "t": "timestamp", "v": "double"}

@@ -14,11 +14,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from spark_fs.base.arrow_types import decode_dictionaries
+from spark_fs.base.event_times import to_event_micros
 from spark_fs.engine.join import matching, shuffle
 from spark_fs.engine.join.key_codes import KeyEncoder
 from spark_fs.engine.join.matching import MISSING, Ints
 from spark_fs.planning.window_plan import WindowPlan
-from spark_fs.tables.event_times import to_event_micros
 
 if TYPE_CHECKING:
     from spark_fs.engine.windows.edges import Instants

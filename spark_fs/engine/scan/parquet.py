@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 
 from spark_fs.base import arrow_types
 from spark_fs.base.arithmetic import ceil_divide
+from spark_fs.base.event_times import to_event_micros
 from spark_fs.engine.scan.filters import (
     can_evaluate,
     evaluate_condition,
@@ -24,7 +25,6 @@ from spark_fs.engine.scan.parquet_files import FileShare, iter_file, read_file
 from spark_fs.engine.task_cache import remember_last
 from spark_fs.spec.predicates import Condition, iter_comparisons
 from spark_fs.tables.data_files import DataFile, HeldTable
-from spark_fs.tables.event_times import to_event_micros
 
 _CODED_STRING = pa.dictionary(pa.int32(), pa.string())
 _SAMPLE_ROWS = 1 << 16  # rows of a file

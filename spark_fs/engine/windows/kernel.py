@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from spark_fs.base import arrow_types
+from spark_fs.base.event_times import to_event_micros
 from spark_fs.engine.join.matching import MISSING, Ints
 from spark_fs.engine.scan.filters import evaluate_condition
 from spark_fs.engine.windows.aggregate_functions import FUNCTIONS
@@ -17,7 +18,6 @@ from spark_fs.engine.windows.edges import Instants, OrderedEvents, WindowEdges, 
 from spark_fs.engine.windows.series import Mask, Series, SeriesWindows
 from spark_fs.planning.window_plan import BoundFeature, WindowPlan
 from spark_fs.spec.predicates import Condition
-from spark_fs.tables.event_times import to_event_micros
 
 
 def compute_windows(

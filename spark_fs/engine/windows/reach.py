@@ -12,12 +12,12 @@ from typing import Self
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from spark_fs.base.event_times import to_event_micros
 from spark_fs.engine.join.key_codes import encode_keys
 from spark_fs.engine.join.matching import MISSING, Ints, KeyedRows, find_matches
 from spark_fs.engine.join.stages import TypedColumn, get_key_columns, get_micros
 from spark_fs.engine.scan.parquet import UNBOUNDED, TimeBounds
 from spark_fs.planning.window_plan import WindowPlan
-from spark_fs.tables.event_times import to_event_micros
 
 MICROS = "__micros"  # the column of instants, in microseconds since 1970
 

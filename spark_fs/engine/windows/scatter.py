@@ -11,13 +11,13 @@ from functools import reduce
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from spark_fs.base.event_times import to_event_micros
 from spark_fs.engine.join import shuffle
 from spark_fs.engine.join.skewed_keys import SkewedKeys
 from spark_fs.engine.join.stages import TypedColumn, get_key_columns, get_micros
 from spark_fs.engine.scan.parquet import UNBOUNDED, TimeBounds
 from spark_fs.engine.windows.instants import LONGEST_MICROS
 from spark_fs.planning.window_plan import WindowPlan
-from spark_fs.tables.event_times import to_event_micros
 
 EVENTS = 0  # the side of events, and that of given instants
 INSTANTS = 1

@@ -12,6 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from spark_fs.base.event_times import to_event_micros
 from spark_fs.base.times import DAY_MICROS
 from spark_fs.engine.join.key_codes import encode_keys
 from spark_fs.engine.join.matching import MISSING, Ints
@@ -29,7 +30,6 @@ from spark_fs.engine.windows.tile_moments import Moments, summarize_moments
 from spark_fs.engine.windows.tile_spans import Stretch
 from spark_fs.engine.windows.value_codes import find_example_of_each, rank_densely
 from spark_fs.planning.window_plan import WindowPlan
-from spark_fs.tables.event_times import to_event_micros
 
 Mask = npt.NDArray[np.bool_]
 

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from spark_fs.base import arrow_types
+from spark_fs.base.event_times import to_event_micros
 from spark_fs.engine.join.key_codes import encode_keys
 from spark_fs.engine.join.stages import get_key_columns, get_micros
 from spark_fs.engine.windows.aggregate_functions import FUNCTIONS
@@ -31,7 +32,6 @@ from spark_fs.engine.windows.tile_rows import (
 from spark_fs.engine.windows.tile_spans import TileReads, choose_reads
 from spark_fs.engine.windows.value_codes import rank_densely
 from spark_fs.planning.window_plan import WindowPlan
-from spark_fs.tables.event_times import to_event_micros
 
 
 def build_tiled_rows(

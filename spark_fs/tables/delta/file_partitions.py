@@ -9,10 +9,10 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from spark_fs.base.event_times import to_event_micros
 from spark_fs.base.times import DAY_MICROS
 from spark_fs.base.types import INTEGERS
 from spark_fs.errors import KeyValueError
-from spark_fs.tables.event_times import to_event_micros
 
 NULL_PARTITION = "__HIVE_DEFAULT_PARTITION__"
 # Types whose values Arrow writes as Delta writes them in its log.
