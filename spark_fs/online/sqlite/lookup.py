@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from spark_fs.online.sqlite.errors import translate_error
+from spark_fs.online.sqlite.failures import translate_error
 from spark_fs.online.statements import LookupQuery
 from spark_fs.online.store import LookupRows, look_up_nothing
 

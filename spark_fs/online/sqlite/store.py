@@ -17,7 +17,7 @@ from spark_fs.errors import OnlineStoreError
 from spark_fs.online import forks
 from spark_fs.online.column_storage import Capabilities
 from spark_fs.online.sqlite.column_types import find_storage
-from spark_fs.online.sqlite.errors import translate_error
+from spark_fs.online.sqlite.failures import translate_error
 from spark_fs.online.sqlite.lookup import SQLiteLookup
 from spark_fs.online.statements import ORIGIN_TABLE, SYNC_STATE_TABLE, SqlDialect
 from spark_fs.online.store import (

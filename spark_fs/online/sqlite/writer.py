@@ -14,7 +14,7 @@ from spark_fs.errors import ConflictError
 from spark_fs.online import text_format
 from spark_fs.online.column_storage import OnlineColumn
 from spark_fs.online.sqlite import store as file
-from spark_fs.online.sqlite.errors import translate_error
+from spark_fs.online.sqlite.failures import translate_error
 from spark_fs.online.sqlite.store import SQL, SQLiteStore
 from spark_fs.online.sqlite.sync_steps import SQLiteSyncSession
 from spark_fs.online.store import StagingTables, SyncState, TableOrigin, check_origin
