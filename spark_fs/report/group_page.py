@@ -54,15 +54,20 @@ def render_group_page(
         group.types, statistics, correlations, _get_column_roles(group), descriptions
     )
     usages = find_usages(stores.catalog, group, base_url)
+    history = trends.load_history(get_statistics_folder(path), len(features))
+    series = history.list_by_feature()
     for row in features:
         if row["name"] in usages.by_feature:
             row["used_by"] = usages.by_feature[row["name"]]
+        if row["name"] in series:
+            row["over_time"] = series[row["name"]]
     data = {
         "features": features,
         "readers": usages.readers,
         **facts.build_labels(),
         "rows_over_time": trends.build_row_trend(commits),
-        "nulls_over_time": trends.build_null_trend(get_statistics_folder(path)),
+        "nulls_over_time": history.build_null_trend(),
+        "history": [f"commit {number}" for number in history.commits],
         "heat": facts.build_heat_map(correlations),
         **facts.build_drift_data(stores.catalog.list_comparisons(group)),
         "commits": _build_commit_table(group, commits, path, base_url),

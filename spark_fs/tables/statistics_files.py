@@ -8,7 +8,7 @@ another one, or one that is damaged, is as good as none, since it can be made ag
 import json
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -126,11 +126,20 @@ def _make_malformed_error(description: str, error: Exception) -> SparkFSError:
     )
 
 
-def load_null_share(folder: str, name: str) -> float | None:
-    """The share of nulls among all values of statistics that were kept.
+class Figures(NamedTuple):
+    """Some figures of kept statistics, by feature; None of a feature for what it does not have."""
 
-    None where there are none of this name, and of no rows. The figures are not parsed, which of
-    thousands of features takes longer than to read them.
+    features: list[str]
+    counts: list[int]
+    nulls: list[int]
+    means: list[float | None]
+
+
+def load_figures(folder: str, name: str) -> Figures | None:
+    """A few figures of each feature of statistics that were kept.
+
+    None where there are none of this name. Nothing is parsed, which of thousands of features takes
+    longer than to read them.
     """
     table = read_table(folder, name)
     if table is None:
@@ -139,17 +148,22 @@ def load_null_share(folder: str, name: str) -> float | None:
     check_format(description, read_metadata(table.schema), FORMAT_VERSION)
     try:
         facts = table.column("facts")
-        nulls = _sum_figure(facts, "num_null_values")
-        values = _sum_figure(facts, "count")
+        return Figures(
+            table.column("feature").to_pylist(),
+            _find_figure(facts, "count", "[0-9]+", pa.int64()),
+            _find_figure(facts, "num_null_values", "[0-9]+", pa.int64()),
+            _find_figure(facts, "mean", "-?[0-9][0-9.eE+-]*", pa.float64()),
+        )
     except _MALFORMED_ERRORS as error:
         raise _make_malformed_error(description, error) from error
-    return nulls / values if values else None
 
 
-def _sum_figure(facts: pa.ChunkedArray, figure: str) -> int:
-    """The sum of an integer figure over features, each of which has it before its histogram."""
-    found = pc.extract_regex(facts, f'"{figure}": (?P<figure>[0-9]+)')
-    return pc.sum(pc.struct_field(found, "figure").cast(pa.int64())).as_py() or 0
+def _find_figure(
+    facts: pa.ChunkedArray, figure: str, pattern: str, type_: pa.DataType
+) -> list[Any]:
+    """A figure of each feature, which has it before its histogram; None where it is no number."""
+    found = pc.extract_regex(facts, f'"{figure}": (?P<figure>{pattern})')
+    return list(pc.struct_field(found, "figure").cast(type_).to_pylist())
 
 
 def _parse_statistics(

@@ -14,7 +14,7 @@ from releases.unpack import unpack
 import spark_fs
 from spark_fs.api.feature_store import FeatureStore
 from spark_fs.report.page import build_security_policy
-from spark_fs.report.trends import build_null_trend
+from spark_fs.report.trends import load_history
 from spark_fs.server.authentication import get_host_names
 from spark_fs.server.explorer import build_explorer_app
 from spark_fs.server.vector_server import build_vector_app
@@ -209,19 +209,27 @@ def test_damaged_statistics_cost_their_own_figures_alone(tmp_path: Path) -> None
         assert "histogram" not in rows["amount"]
 
 
-def test_the_share_of_nulls_over_time_is_that_of_the_statistics(tmp_path: Path) -> None:
+def test_what_is_shown_over_time_is_what_the_statistics_say(tmp_path: Path) -> None:
     unpack(ROOT / "tests" / "releases" / "0.1.0.zip", tmp_path)
     (folder,) = map(str, tmp_path.glob("**/payments_1_statistics"))
-    expected = {}
+    expected, means = {}, []
     for commit in list_commits(folder):
         statistics = load_statistics(folder, format_commit_name(commit))
         assert statistics
         described = statistics.feature_descriptive_statistics
         nulls = sum(feature.num_null_values for feature in described)
         expected[f"commit {commit}"] = nulls / sum(feature.count for feature in described)
-    points = build_null_trend(folder)["points"]
+        means.append({feature.feature_name: feature.mean for feature in described})
+    history = load_history(folder, 7)
+    points = history.build_null_trend()["points"]
     assert {point["name"]: point["value"] for point in points} == expected
     assert all(0 < share < 1 for share in expected.values())
+    series = history.list_by_feature()
+    for feature in means[0]:
+        assert series[feature]["means"] == [each[feature] for each in means], feature
+    assert series["note"]["nulls"] == [0.2, 0.2]
+    assert series["note"]["means"] == [None, None]
+    assert load_history(folder, 1_000_000).commits == [0, 1]
 
 
 def test_a_lost_file_of_rows_costs_the_rows_alone(tmp_path: Path) -> None:

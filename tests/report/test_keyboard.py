@@ -1,5 +1,7 @@
 """Every kind of page by keyboard alone and on a phone, over the store of a release."""
 
+import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -113,3 +115,29 @@ def test_a_phone_scrolls_down_alone_and_its_charts_are_read(browser: Any, explor
                 ".map(svg => svg.getBoundingClientRect().width / svg.viewBox.baseVal.width)"
             )
             assert all(scale > 0.9 for scale in scales), (path, scales)
+
+
+def test_a_feature_is_drawn_over_time_with_axes(browser: Any, explorer: str) -> None:
+    with open_page(browser) as page:
+        page.goto(f"{explorer}/group/payments/1#features=amount")
+        drawn = page.locator("#features tr.detail svg.trend").first
+        means = [row["mean"] for row in map(read_amount(page, explorer), (0, 1))]
+        texts = drawn.locator("text").all_text_contents()
+        assert texts[0] == "Mean of amount, by commit"
+        assert [float(text) for text in texts[1:4]] == pytest.approx(
+            [min(means), sum(means) / 2, max(means)], rel=1e-4
+        )
+        assert texts[4:] == ["commit 0", "commit 1"]
+
+
+def read_amount(page: Any, explorer: str) -> Any:
+    """Gives what the page of a commit says of the amount."""
+
+    def read(commit: int) -> dict[str, Any]:
+        answer = page.request.get(f"{explorer}/group/payments/1?commit={commit}").text()
+        found = re.search(r'id="data">(.*?)</script>', answer, re.S)
+        assert found
+        features = json.loads(found[1])["features"]
+        return next(feature for feature in features if feature["name"] == "amount")
+
+    return read

@@ -194,8 +194,18 @@ function facts(feature) {
   return table;
 }
 
+function overTime(feature, root) {
+  const draw = (title, values, options) => {
+    const points = values.map((value, at) => ({name: data.history[at], value})).filter(point => point.value !== null);
+    if (points.length > 1) trend(root, {title, points, width: Math.min(460, innerWidth - 90), ...options});
+  };
+  draw(`Mean of ${feature.name}, by commit`, feature.over_time.means, {zoomed: true});
+  if (feature.over_time.nulls.some(Boolean)) draw(`Share of nulls of ${feature.name}, by commit`, feature.over_time.nulls, {format: "share"});
+}
+
 function detailOf(feature) {
   const left = make("div", {}, histogramOf(feature));
+  if (feature.over_time) overTime(feature, left);
   if (feature.description) left.prepend(make("p", {}, feature.description));
   if (feature.used_by && feature.used_by.length) {
     const list = make("ul", {class: "used"});
@@ -254,17 +264,19 @@ function heat(root, map) {
 
 function trend(root, lines) {
   if (!lines || !lines.points.length) return;
-  const say = value => lines.format === "share" ? share(value) : shown(Number(value.toPrecision(3)));
-  const points = lines.points, last = points.length - 1;
-  const width = Math.max(280, Math.min(720, root.clientWidth)), height = 150, left = 52, floor = height - 22, ceiling = 28;
-  const top = Math.max(lines.limit || 0, ...points.map(point => point.value)) || 1;
-  const x = at => last ? left + 4 + at * (width - left - 10) / last : (left + width) / 2, y = value => floor - value / top * (floor - ceiling);
+  const say = value => lines.format === "share" ? share(value) : shown(Number(value.toPrecision(lines.zoomed ? 5 : 3)));
+  const points = lines.points, last = points.length - 1, values = points.map(point => point.value);
+  const width = lines.width || Math.max(280, Math.min(720, root.clientWidth)), height = 150, left = 52, floor = height - 22, ceiling = 28;
+  const least = lines.zoomed ? Math.min(...values) : Math.min(0, ...values), most = Math.max(lines.limit || 0, ...values);
+  const low = least === most && lines.zoomed ? least - 0.5 : least, top = most > low ? most : low + 1;
+  const x = at => last ? left + 4 + at * (width - left - 10) / last : (left + width) / 2, y = value => floor - (value - low) / (top - low) * (floor - ceiling);
   const svg = make("svg", {viewBox: `0 0 ${width} ${height}`, width, height, class: "trend", role: "img", "aria-label": `${lines.title}: from ${say(points[0].value)} to ${say(points[last].value)}`});
   const write = (text, at, where, anchor) => svg.append(make("text", {svg: 1, class: "axis", x: at, y: where, "text-anchor": anchor}, text));
   write(lines.title, 0, 12, "start");
   for (const part of [0, 0.5, 1]) {
-    svg.append(make("line", {svg: 1, class: "grid-line", x1: left, x2: width, y1: y(top * part), y2: y(top * part)}));
-    write(say(top * part), left - 6, y(top * part) + 4, "end");
+    const value = low + (top - low) * part;
+    svg.append(make("line", {svg: 1, class: "grid-line", x1: left, x2: width, y1: y(value), y2: y(value)}));
+    write(say(value), left - 6, y(value) + 4, "end");
   }
   write(points[0].at ?? points[0].name, last ? left : x(0), height - 6, last ? "start" : "middle");
   if (last) write(points[last].at ?? points[last].name, width, height - 6, "end");
