@@ -16,6 +16,7 @@ from pyarrow import csv, json
 from spark_fs.base import arrow_types
 from spark_fs.errors import NotFoundError, SchemaError, SettingsError
 from spark_fs.spec.names import MAX_NAME_LENGTH, normalize_name
+from spark_fs.tables.arrow_frames import resolve_arrow_type
 
 LOOKED_ROWS = 2_000_000
 _BLOCK_BYTES = 16 << 20
@@ -61,8 +62,8 @@ def look_at_file(path: Path, row_limit: int = LOOKED_ROWS) -> SourceLook:
     Raises:
         NotFoundError: There is no such file.
         SettingsError: Its name tells no format that is known here.
-        SchemaError: It cannot be read as that, holds no rows, parts of microseconds or text that is
-            not UTF-8, or two of its columns would have one name.
+        SchemaError: It cannot be read as that, holds no rows, parts of microseconds, text that is
+            not UTF-8 or a type that no feature has, or two of its columns would have one name.
     """
     kind = _find_kind(path)
     try:
@@ -79,7 +80,9 @@ def look_at_file(path: Path, row_limit: int = LOOKED_ROWS) -> SourceLook:
     _check_nanoseconds(path, rows)
     is_whole = rows.num_rows <= row_limit
     names = name_features(path, rows.column_names)
-    types = {field.name: _choose_type(field.type) for field in rows.schema}
+    types = {}
+    for field in rows.schema:
+        types[field.name] = choose_type(f"Column {field.name!r} of {path}", field.type)
     return SourceLook(str(path.resolve()), kind, rows.slice(0, row_limit), is_whole, names, types)
 
 
@@ -110,13 +113,24 @@ def _check_nanoseconds(path: Path, rows: pa.Table) -> None:
             ) from None
 
 
-def _choose_type(type_: pa.DataType) -> str:
-    """The feature type of a column; string for times of day, and where all is null."""
-    if pa.types.is_timestamp(type_):
-        return "timestamp"
-    if pa.types.is_null(type_) or pa.types.is_time(type_):
+def choose_type(location: str, type_: pa.DataType) -> str:
+    """The feature type of a column; string for times of day, and where all is null.
+
+    Args:
+        location: The column, as an error names it.
+        type_: Its Arrow type.
+
+    Raises:
+        SchemaError: No feature has such a type.
+    """
+    if _becomes_string(type_):
         return "string"
-    return arrow_types.to_feature_type(arrow_types.to_plain_type(type_))
+    return arrow_types.to_feature_type(resolve_arrow_type(location, type_, None))
+
+
+def _becomes_string(type_: pa.DataType) -> bool:
+    """Whether a column of another type is a string as a feature."""
+    return bool(pa.types.is_null(type_) or pa.types.is_time(type_))
 
 
 def _find_kind(path: Path) -> str:

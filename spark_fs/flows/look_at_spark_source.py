@@ -6,9 +6,8 @@ import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from spark_fs.base import arrow_types
 from spark_fs.errors import SchemaError, SettingsError, SparkFSError
-from spark_fs.flows.look_at_source import KINDS, SourceLook, name_features
+from spark_fs.flows.look_at_source import KINDS, SourceLook, choose_type, name_features
 from spark_fs.redact import find_secrets, redact_secrets, register_secrets
 
 if TYPE_CHECKING:
@@ -48,7 +47,7 @@ def look_at_spark_source(
     Raises:
         SettingsError: A JDBC source without a table, a table without one, a variable is absent, or
             the address has a password in it, which would be written to a file.
-        SchemaError: Spark cannot read it, or it has no rows.
+        SchemaError: Spark cannot read it, it has no rows, or a type that no feature has.
     """
     _refuse_passwords(source)
     kind = _find_kind(source, table)
@@ -63,8 +62,9 @@ def look_at_spark_source(
         raise SchemaError(f"{source} cannot be read by Spark: {reason}") from None
     if not rows.num_rows:
         raise SchemaError(f"{source} has no rows: name a source that has some, to learn from.")
-    plain = {field.name: arrow_types.to_plain_type(field.type) for field in rows.schema}
-    types = {name: arrow_types.to_feature_type(type_) for name, type_ in plain.items()}
+    types = {}
+    for field in rows.schema:
+        types[field.name] = choose_type(f"Column {field.name!r} of {source}", field.type)
     names = name_features(source, rows.column_names)
     is_whole = rows.num_rows <= row_limit
     path = source.removeprefix(TABLE_PREFIX)

@@ -216,7 +216,7 @@ def _cast_table(table: pa.Table, declared_types: Mapping[str, str]) -> pa.Table:
         table = _divide_chunks(table)
     for field, column in zip(table.schema, table.columns, strict=True):
         declared_type = _to_arrow_type(declared_types.get(field.name))
-        target = _resolve_arrow_type(f"Column {field.name!r}", field.type, declared_type)
+        target = resolve_arrow_type(f"Column {field.name!r}", field.type, declared_type)
         try:
             columns.append(column if target == field.type else column.cast(target))
         except pa.ArrowInvalid as error:
@@ -249,7 +249,7 @@ def _check_years(name: str, column: pa.ChunkedArray) -> None:
             )
 
 
-def _resolve_arrow_type(
+def resolve_arrow_type(
     location: str, type_: pa.DataType, declared_type: pa.DataType | None
 ) -> pa.DataType:
     """The Arrow type that a column is cast to, so that Spark takes it with every value."""
@@ -260,7 +260,7 @@ def _resolve_arrow_type(
             )
         return declared_type
     if pa.types.is_dictionary(type_):
-        return _resolve_arrow_type(location, type_.value_type, declared_type)
+        return resolve_arrow_type(location, type_.value_type, declared_type)
     if arrow_types.is_any_list(type_):
         return _resolve_list_type(location, type_, declared_type)
     if pa.types.is_map(type_):
@@ -276,7 +276,7 @@ def _resolve_list_type(
     inner = None
     if declared_type is not None and pa.types.is_list(declared_type):
         inner = declared_type.value_type
-    return pa.list_(_resolve_arrow_type(f"{location} within its lists", type_.value_type, inner))
+    return pa.list_(resolve_arrow_type(f"{location} within its lists", type_.value_type, inner))
 
 
 def _resolve_map_type(
@@ -287,8 +287,8 @@ def _resolve_map_type(
     if declared_type is not None and pa.types.is_map(declared_type):
         key = declared_type.key_type
         item = declared_type.item_type
-    keys = _resolve_arrow_type(f"{location} in the keys of its maps", type_.key_type, key)
-    items = _resolve_arrow_type(f"{location} in its maps", type_.item_type, item)
+    keys = resolve_arrow_type(f"{location} in the keys of its maps", type_.key_type, key)
+    items = resolve_arrow_type(f"{location} in its maps", type_.item_type, item)
     return pa.map_(keys, items)
 
 
@@ -303,7 +303,7 @@ def _resolve_struct_type(
     for field in type_:
         field_location = f"{location} in its field {field.name!r}"
         declared = declared_fields.get(field.name)
-        fields.append((field.name, _resolve_arrow_type(field_location, field.type, declared)))
+        fields.append((field.name, resolve_arrow_type(field_location, field.type, declared)))
     return pa.struct(fields)
 
 

@@ -19,7 +19,7 @@ from spark_fs.spec.feature_group import GroupSpec
 from spark_fs.tables.commits import NO_TABLE
 from spark_fs.tables.data_files import DataFile
 from spark_fs.tables.ingestion import INGESTED_AT
-from spark_fs.tables.parquet_schema import UnlikeSparkError, infer_types
+from spark_fs.tables.parquet_schema import UnlikeSparkError, infer_types, to_utc_types
 from spark_fs.tables.table_log import open_log
 
 # The instant of ingestion of each row, before every event: nobody knows of it.
@@ -95,18 +95,6 @@ def _check_group_types(group: GroupSpec, types: Mapping[str, str]) -> None:
         raise UnlikeSparkError("its event time is an epoch, of which Spark checks the unit")
 
 
-def _to_feature_types(types: Mapping[str, str]) -> dict[str, str]:
-    """Times without a zone are UTC."""
-    feature_types = {}
-    for name, type_ in types.items():
-        if type_ == "timestamp_ntz":
-            type_ = "timestamp"
-        if "timestamp_ntz" in type_:
-            raise UnlikeSparkError(f"column {name!r} is {type_}")
-        feature_types[name] = type_
-    return feature_types
-
-
 def _note_ingestion(file: DataFile) -> DataFile:
     ingested = {INGESTED_AT: FIRST_INGESTION.isoformat()}
     return file._replace(partition_values={**file.partition_values, **ingested})
@@ -119,7 +107,7 @@ def _find_delta_files(path: str) -> SourceFiles:
     log = open_log(path)
     if log.version == NO_TABLE:
         raise UnlikeSparkError("there is no table")
-    types = _to_feature_types(log.column_types)
+    types = to_utc_types(log.column_types)
     for name in log.partition_columns:
         if types[name] not in _PARTITION_TYPES:
             raise UnlikeSparkError(f"{name!r}, by which it is partitioned, is {types[name]}")
@@ -158,7 +146,7 @@ def _find_parquet_files(path: str) -> SourceFiles:
     for file_path, footer in zip(paths, footers, strict=True):
         file = DataFile(file_path, os.path.getsize(file_path), footer.num_rows, {}, {}, {}, True)
         files.append(_note_ingestion(file))
-    return SourceFiles(files, _to_feature_types(types))
+    return SourceFiles(files, to_utc_types(types))
 
 
 def _list_parquet_files(path: str) -> list[str]:

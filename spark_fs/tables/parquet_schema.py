@@ -7,7 +7,7 @@ at here, and where the two could differ ``UnlikeSparkError`` is raised, for Spar
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pyarrow as pa
@@ -23,6 +23,8 @@ _OLD_CALENDARS = (b"org.apache.spark.legacyDateTime", b"org.apache.spark.legacyI
 _FIRST_VERSION = (3, 1)
 _CODECS = {"UNCOMPRESSED", "SNAPPY", "GZIP", "ZSTD", "LZ4"}
 _LIST_ITEM = frozenset({"element", "item"})
+_TIME_UNITS = {"milliseconds": "", "microseconds": "", "nanoseconds": "_ns"}
+_ANY_TIME = re.compile(r"\btimestamp(_ntz)?(_ns)?\b(?!:)")  # no field of a struct has its name
 # By the physical type of columns that say no more, and by the logical type of others.
 _PHYSICAL_TYPES = {
     "BOOLEAN": "boolean",
@@ -51,7 +53,10 @@ class UnlikeSparkError(Exception):
 
 
 def infer_types(file: pq.FileMetaData) -> dict[str, str]:
-    """The name and type of each column of a file, with ``timestamp_ntz`` for times without a zone.
+    """The name and type of each column of a file.
+
+    ``timestamp_ntz`` are times without a zone, ``timestamp_ns`` and ``timestamp_ntz_ns`` times in
+    nanoseconds, of which ``to_utc_types`` makes instants.
 
     Raises UnlikeSparkError where Arrow and Spark could differ in a name, a type or a value.
     """
@@ -67,6 +72,11 @@ def infer_types(file: pq.FileMetaData) -> dict[str, str]:
         raise UnlikeSparkError("two columns differ by upper and lower case alone")
     _compare_with_spark_schema(file.metadata or {}, types)
     return types
+
+
+def to_utc_types(types: Mapping[str, str]) -> dict[str, str]:
+    """The types with an instant for every time: those without a zone are of UTC."""
+    return {name: _ANY_TIME.sub("timestamp", type_) for name, type_ in types.items()}
 
 
 def _check_file(file: pq.FileMetaData) -> None:
@@ -126,8 +136,9 @@ def _infer_leaf_type(leaf: pq.ColumnSchema) -> str:
         type_ = _INTEGERS.get((details["bitWidth"], details["isSigned"]))
     elif logical == "DECIMAL" and leaf.precision <= 38:
         type_ = f"decimal({leaf.precision},{leaf.scale})"
-    elif logical == "TIMESTAMP" and details["timeUnit"] in ("milliseconds", "microseconds"):
+    elif logical == "TIMESTAMP" and details["timeUnit"] in _TIME_UNITS:
         type_ = "timestamp" if details["isAdjustedToUTC"] else "timestamp_ntz"
+        type_ += _TIME_UNITS[details["timeUnit"]]
     else:
         type_ = _LOGICAL_TYPES.get(logical)
     if type_ is None:

@@ -3,13 +3,14 @@
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 import spark_fs
 from spark_fs.api.feature_store import FeatureStore
-from spark_fs.errors import SettingsError
+from spark_fs.errors import SchemaError, SettingsError
 
 
 def at(day: int) -> datetime:
@@ -53,6 +54,24 @@ def test_the_schema_and_the_rows_are_those_of_the_files(store: FeatureStore) -> 
     rates = store.get_external_feature_group("rates")
     assert rates.schema == {"k": "bigint", "at": "timestamp", "rate": "double"}
     assert rates.read("arrow", engine="local").to_pylist() == RATES
+
+
+def test_times_in_nanoseconds_are_read_to_the_microsecond(
+    store: FeatureStore, tmp_path: Path
+) -> None:
+    """As pandas writes them, and refused where that would cut them."""
+    days = pd.to_datetime(["2024-01-01", "2024-01-02 00:00:00.000001"], format="ISO8601")
+    pd.DataFrame({"k": [1, 1], "at": days}).to_parquet(tmp_path / "days.parquet")
+    declare(store, "days", tmp_path / "days.parquet", "at")
+    group = store.get_external_feature_group("days")
+    assert group.schema == {"k": "bigint", "at": "timestamp"}
+    read = group.read("arrow", engine="local")["at"].to_pylist()
+    assert read == [at(1), at(2).replace(microsecond=1)]
+    nanoseconds = pa.array([1_700_000_000_000_000_001], pa.timestamp("ns"))
+    pq.write_table(pa.table({"k": [1], "at": nanoseconds}), tmp_path / "days.parquet")
+    text = r"Column 'at' of .*days\.parquet does not fit .*1700000000000000001.*round those of"
+    with pytest.raises(SchemaError, match=text):
+        group.read("arrow", engine="local")
 
 
 def test_external_groups_are_joined_by_the_local_engine(

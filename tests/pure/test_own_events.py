@@ -126,6 +126,27 @@ def test_parts_of_microseconds_are_refused(tmp_path: Path) -> None:
         look_at_file(file)
 
 
+def test_columns_of_every_type_are_features_or_refused(tmp_path: Path) -> None:
+    file = tmp_path / "orders.parquet"
+    columns = {
+        "decimal(20,0)": pa.array([2**64 - 1], pa.uint64()),
+        "binary": pa.array([b"ab"], pa.binary(2)),
+        "array<tinyint>": pa.array([[1, 2]], pa.list_(pa.int8(), 2)),
+        "array<timestamp>": pa.array([[1_000]], pa.list_(pa.timestamp("ns"))),
+        "string": pa.array([dt.time(12, 30)]),
+    }
+    pq.write_table(pa.table(columns), file)
+    assert look_at_file(file).types == {type_: type_ for type_ in columns}
+    for values in (
+        pa.array([1], pa.duration("us")),
+        pa.array([[dt.time(12, 30)]]),
+        pa.array([1], pa.decimal256(50, 0)),
+    ):
+        pq.write_table(pa.table({"x": values}), file)
+        with pytest.raises(spark_fs.errors.SchemaError, match=r"Column 'x' of .* no feature type"):
+            look_at_file(file)
+
+
 def test_rows_that_nothing_tells_apart_are_counted(tmp_path: Path) -> None:
     file = tmp_path / "orders.csv"
     file.write_text("shop,at,n\na,2024-01-01,1\na,2024-01-01,1\na,2024-01-01,2\n")

@@ -116,9 +116,13 @@ READ: dict[str, Writer] = {
     "zstd": lambda path: write(path, PLAIN, compression="zstd"),
 }
 LEFT_TO_SPARK: dict[str, tuple[Writer, str]] = {
-    "nanoseconds": (
-        lambda path: write(path, pa.table({"t": pa.array([1], pa.timestamp("ns"))})),
-        "its column t is of the Parquet type Timestamp",
+    "two units of time": (
+        lambda path: write(
+            path,
+            pa.table({"t": pa.array([1], pa.timestamp("us"))}),
+            pa.table({"t": pa.array([1], pa.timestamp("ns"))}),
+        ),
+        "column 't' is timestamp_ntz in one file, and another has 't', which is timestamp_ntz_ns",
     ),
     "two types": (
         lambda path: write(path, PLAIN, PLAIN.set_column(0, "k", pa.array([1, 2, 3], pa.int32()))),

@@ -23,6 +23,7 @@ from spark_fs.engine.scan.filters import (
 )
 from spark_fs.engine.scan.parquet_files import FileShare, iter_file, read_file
 from spark_fs.engine.task_cache import remember_last
+from spark_fs.errors import SchemaError, get_first_line
 from spark_fs.spec.predicates import Condition, iter_comparisons
 from spark_fs.tables.data_files import DataFile, HeldTable
 
@@ -329,7 +330,7 @@ def _convert_columns(
         if field.name in file_columns:
             column = table.column(field.name)
             if column.type != accepted_types.get(field.name, field.type):
-                column = column.cast(field.type)
+                column = _cast_column(column, field, scan_file.path)
             columns[field.name] = column
             continue
         value = parse_partition_value(partition_values.get(field.name), types[field.name])
@@ -337,6 +338,17 @@ def _convert_columns(
     for name in scan.coded_columns:
         columns[name] = columns[name].dictionary_encode()
     return columns
+
+
+def _cast_column(column: pa.ChunkedArray, field: pa.Field, path: str) -> pa.ChunkedArray:
+    """A column of a file in the type that the table has; SchemaError where values would change."""
+    try:
+        return column.cast(field.type)
+    except pa.ArrowInvalid as error:
+        raise SchemaError(
+            f"Column {field.name!r} of {path} does not fit {field.type} ({get_first_line(error)})."
+            " Times are kept to the microsecond: round those of the file first."
+        ) from None
 
 
 def _slice_table(
