@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -55,12 +55,8 @@ def render_group_page(
     )
     usages = find_usages(stores.catalog, group, base_url)
     history = trends.load_history(get_statistics_folder(path), len(features))
-    series = history.list_by_feature()
-    for row in features:
-        if row["name"] in usages.by_feature:
-            row["used_by"] = usages.by_feature[row["name"]]
-        if row["name"] in series:
-            row["over_time"] = series[row["name"]]
+    _add_to_rows(features, "used_by", usages.by_feature)
+    _add_to_rows(features, "over_time", history.list_by_feature())
     data = {
         "features": features,
         "readers": usages.readers,
@@ -95,6 +91,13 @@ def render_group_page(
         facts.format_footer(),
         base_url,
     )
+
+
+def _add_to_rows(features: Sequence[dict[str, Any]], field: str, values: Mapping[str, Any]) -> None:
+    """Add a value to the row of each feature that has one."""
+    for row in features:
+        if row["name"] in values:
+            row[field] = values[row["name"]]
 
 
 def _load_statistics(path: str, commit: int | None) -> tuple[Statistics | None, Any]:
