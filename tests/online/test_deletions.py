@@ -1,15 +1,20 @@
 """A sync after deletes brings online what is left of their keys, and reads of the table what these keys need."""
 
 import random
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
 from loaded import rows_of
+from pyspark.sql import DataFrame
 
 from spark_fs.api.feature_group import FeatureGroup
 from spark_fs.api.feature_store import FeatureStore
-from spark_fs.flows import deletions
+from spark_fs.flows import deletions, sync
+from spark_fs.tables.delta import commands
 
 from conftest import at, first_quick
 
@@ -66,6 +71,80 @@ def test_what_is_left_is_online_whatever_was_deleted_and_written_between(
     newest = {k: (day, v) for (k, day), v in sorted(held.items())}
     wanted = sorted((k, at(f"01-{day:02}"), v) for k, (day, v) in newest.items())
     assert sorted(rows_of(fs, clicks)) == wanted
+
+
+def delete_while_others_append(
+    group: FeatureGroup, keys: pd.DataFrame, appended: pd.DataFrame, folder: Path
+) -> list[str]:
+    """Delete keys, in the midst of which another writer commits rows of them that it does not look for.
+
+    Returns the operations in the order of their commits.
+    """
+    begun, committed = folder / "begun", folder / "committed"
+    delete_rows = commands.delete_rows
+
+    def wait(batches: Any) -> Any:  # in a worker of Spark's, once the delete has its version
+        begun.touch()
+        while not committed.exists():
+            time.sleep(0.05)
+        yield from batches
+
+    def delete_slowly(rows: DataFrame, *others: Any) -> int:
+        slow = rows.coalesce(1).mapInArrow(wait, rows.schema)
+        return delete_rows(slow, *others)
+
+    with pytest.MonkeyPatch.context() as patches, ThreadPoolExecutor(1) as other:
+        patches.setattr(commands, "delete_rows", delete_slowly)
+        deletion = other.submit(group.delete_records, keys)
+        try:
+            while not begun.exists():
+                assert not deletion.done()
+                time.sleep(0.05)
+            group.insert(appended, operation="insert")
+        finally:
+            committed.touch()
+        assert deletion.result().summary["deleted"] > 0
+    return [commit.operation for commit in reversed(group.commit_details(limit=2))]
+
+
+@pytest.mark.slow
+def test_what_is_appended_while_its_key_is_deleted_is_online_where_it_is_offline(
+    fs: FeatureStore, clicks: FeatureGroup, tmp_path: Path
+) -> None:
+    """A delete says that it deleted whole keys; so one that did not see a row is done again, and sees it."""
+    clicks.insert(frame([(k, day, k) for k in range(KEYS) for day in (1, 2)]))
+    clicks.sync_online()
+    gone = pd.DataFrame({"k": [3, 4]})
+    order = delete_while_others_append(clicks, gone, frame([(3, 9, 30), (20, 9, 200)]), tmp_path)
+    assert order == ["insert", "delete"]
+    clicks.sync_online()
+    offline = clicks.read(dataframe_type="pandas").sort_values("at").groupby("k")["v"].last()
+    assert {k: v for k, _, v in rows_of(fs, clicks)} == offline.to_dict()
+    assert (3 in offline, offline[20]) == (False, 200)
+    assert clicks.verify_online().ok
+
+
+@pytest.mark.slow
+def test_what_is_appended_while_a_delete_is_synced_is_online_by_the_next_sync(
+    fs: FeatureStore, clicks: FeatureGroup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clicks.insert(frame([(k, day, k) for k in range(KEYS) for day in (1, 2)]))
+    clicks.sync_online()
+    clicks.delete_records(pd.DataFrame({"k": [3, 4]}))
+    resolve = sync.resolve_deletions
+
+    def resolve_beside(*arguments: Any) -> Any:
+        monkeypatch.setattr(sync, "resolve_deletions", resolve)
+        clicks.insert(frame([(3, 1, 30), (5, 9, 50)]), operation="insert")
+        return resolve(*arguments)
+
+    monkeypatch.setattr(sync, "resolve_deletions", resolve_beside)
+    clicks.sync_online()
+    before = {k: k for k in range(KEYS) if k not in (3, 4)}
+    assert {k: v for k, _, v in rows_of(fs, clicks)} == before  # as of the delete
+    clicks.sync_online()
+    assert {k: v for k, _, v in rows_of(fs, clicks)} == {**before, 3: 30, 5: 50}
+    assert clicks.verify_online().ok
 
 
 def test_a_deleted_key_needs_no_file_of_the_table(fs: FeatureStore, clicks: FeatureGroup) -> None:

@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 from deltalake import write_deltalake
 from pyspark.sql import SparkSession
+from test_deletions import delete_while_others_append
 
 import spark_fs
 from spark_fs import aggregate as agg
@@ -378,3 +379,23 @@ def test_sync_online_brings_windows_online_by_workers_or_here(
     habits.delete(force=True)
     names = [name for (name,) in connection.execute("SELECT name FROM sqlite_master")]
     assert not [name for name in names if name.startswith("habits")]
+
+
+@pytest.mark.slow
+def test_an_event_that_is_appended_while_its_key_is_deleted_counts_online_as_offline(
+    fs: FeatureStore, tmp_path: Path
+) -> None:
+    events = fs.create_feature_group("payments", primary_key=["id"], event_time="t")
+    events.insert(make_events(300))
+    habits = fs.create_feature_group("habits", aggregation=declare(events), online_enabled=True)
+    habits.backfill("2024-01-01", "2024-01-02")
+    asked = fs.create_feature_group("asked", primary_key=["card"], event_time="at")
+    rows = [(key, instant, 1) for key in KEYS for instant in INSTANTS]
+    asked.insert(pd.DataFrame(rows, columns=list(ASKED)))
+    habits.sync_online(now="2024-01-03 12:00")
+    view = ask(fs, "live")
+    gone = pd.DataFrame({"id": [7_007, 7_014]})
+    again = make_events(20)[["id", *list(EVENTS)[1:]]]
+    delete_while_others_append(events, gone, again.assign(id=again["id"] + 5), tmp_path)
+    habits.sync_online(now="2024-01-03 12:00")
+    check(view, fs)
