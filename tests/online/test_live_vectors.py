@@ -382,6 +382,7 @@ def test_sync_online_brings_windows_online_by_workers_or_here(
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_an_event_that_is_appended_while_its_key_is_deleted_counts_online_as_offline(
     fs: FeatureStore, tmp_path: Path
 ) -> None:
