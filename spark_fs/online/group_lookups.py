@@ -6,10 +6,16 @@ from functools import cached_property
 from typing import Any
 
 from spark_fs.errors import QueryError
-from spark_fs.online.live.byte_layout import LIVE_COLUMN, build_live_table
+from spark_fs.online.live.byte_layout import (
+    EVENTS_COLUMN,
+    FIRST_COLUMN,
+    LAST_COLUMN,
+    RECORDS_COLUMN,
+    build_live_table,
+)
 from spark_fs.online.live.source import LiveSource
 from spark_fs.online.live.windows import LiveWindows
-from spark_fs.online.store import KeyChoice, LookupSource, OnlineStore
+from spark_fs.online.store import KeyChoice, LookupSource, OnlineStore, SparedColumn
 from spark_fs.online.table_layout import build_online_table
 from spark_fs.planning.plan import JoinPlan, NodeColumn, OutputColumn, PlanNode
 
@@ -153,13 +159,15 @@ def _build_live_lookup(
         if output.source.node == node.index:
             places.append((position, bytes))
             names.append(output.source.column)
+    live = live_source.open_windows(node, names)
+    spared = SparedColumn(EVENTS_COLUMN, FIRST_COLUMN, LAST_COLUMN) if live.is_recorded else None
     return GroupLookup(
         node,
-        LookupSource(table, (LIVE_COLUMN,), choices),
+        LookupSource(table, (RECORDS_COLUMN, EVENTS_COLUMN), choices, spared),
         tuple(key.column for key in _list_left_keys(node)),
         keys_required=_needs_entry(choices),
         outputs=tuple(places),
-        live=live_source.open_windows(node, names),
+        live=live,
     )
 
 

@@ -1,7 +1,7 @@
 """The SQL of the online stores: one place where text is made and identifiers are quoted."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
 from typing import Any
@@ -14,15 +14,16 @@ from spark_fs.online.table_layout import OnlineTable
 SYNC_STATE_TABLE = "_spark_fs_synced"
 ORIGIN_TABLE = "_spark_fs_origins"
 OnlineColumns = Sequence[OnlineColumn]
-LookupParameter = int | OnlineTable
+INSTANT = "instant"  # the parameter that is the instant of the look-up, in microseconds
+LookupParameter = int | OnlineTable | str
 
 
 @dataclass(frozen=True)
 class LookupQuery:
     """A look-up as a statement.
 
-    parameters: for each placeholder the number of an entry's key value, or the table whose ttl
-    bounds it takes.
+    parameters: for each placeholder the number of an entry's key value, the table whose ttl bounds
+    it takes, or ``INSTANT``.
     """
 
     columns: tuple[str, ...]
@@ -35,6 +36,8 @@ class LookupQuery:
         for parameter in self.parameters:
             if isinstance(parameter, int):
                 values.append(keys[parameter])
+            elif isinstance(parameter, str):
+                values.append(times.to_micros(now))
             elif cutoff := parameter.ttl_cutoff(now):
                 values += parameter.ttl_bounds(cutoff)
         return values
@@ -143,6 +146,14 @@ class SqlDialect:
 
     # -- look-ups
 
+    def build_single_lookup(self, sources: Sequence[LookupSource]) -> LookupQuery:
+        """As ``build_lookup``, for one entry, whose number is 0."""
+        if not needs_instant(sources):
+            return self.build_lookup(sources, "(SELECT 1) e", lambda _: self.placeholder, "0")
+        entry = f"(SELECT CAST({self.placeholder} AS SIGNED) t) e"
+        query = self.build_lookup(sources, entry, lambda _: self.placeholder, "0")
+        return replace(query, parameters=(INSTANT, *query.parameters))
+
     def build_lookup(
         self,
         sources: Sequence[LookupSource],
@@ -156,7 +167,8 @@ class SqlDialect:
 
         Args:
             sources: What is looked up, in the order of the result.
-            entries_table: The table of the entries, with the alias e.
+            entries_table: The table of the entries, with the alias e; where a column is spared its
+                t is the instant of the look-up.
             get_key_expression: The expression of a key value of an entry, by its number; a
                 placeholder takes that value.
             entry_number: The expression of the entry's number.
@@ -188,6 +200,11 @@ class SqlDialect:
         expressions = [f"{alias}.{self.quote_name(table.primary_key[0])} IS NOT NULL"]
         for column in sources[index].columns:
             reference = self._refer_to_column(sources, index, column)
+            spared = sources[index].spared
+            if spared is not None and column == spared.name:
+                first = self._refer_to_column(sources, index, spared.first)
+                last = self._refer_to_column(sources, index, spared.last)
+                reference = f"CASE WHEN e.t NOT BETWEEN {first} AND {last} THEN {reference} END"
             column_type = table.columns_by_name[column].type
             expressions.append(self.read_expression(reference, column_type))
         return expressions
@@ -223,6 +240,9 @@ class SqlDialect:
         """The tables of a source that hold a column that is wanted; the first where none is."""
         table = sources[index].table
         wanted = {*sources[index].columns, *_list_columns_used_as_keys(sources, index)}
+        spared = sources[index].spared
+        if spared is not None:
+            wanted |= {spared.first, spared.last}
         in_every_part = (*table.primary_key, table.event_time)
         parts = {table.part_by_column[column] for column in wanted if column not in in_every_part}
         return sorted(parts) or [0]
@@ -251,6 +271,11 @@ class SqlDialect:
         else:
             part = table.part_by_column[column]
         return f"{_make_alias(index, part)}.{self.quote_name(column)}"
+
+
+def needs_instant(sources: Sequence[LookupSource]) -> bool:
+    """Whether the entries of a look-up have its instant."""
+    return any(source.spared is not None for source in sources)
 
 
 def _make_alias(source_index: int, part: int) -> str:

@@ -21,16 +21,29 @@ KeyChoice = int | tuple[int, str]
 
 
 @dataclass(frozen=True)
+class SparedColumn:
+    """A column that is null in what is looked up at some instants, so that it takes no time.
+
+    first, last: the columns of the row that say from which instant to which, in microseconds.
+    """
+
+    name: str
+    first: str
+    last: str
+
+
+@dataclass(frozen=True)
 class LookupSource:
     """One group of a look-up.
 
     table: its table. columns: those to return. keys: for each key column what it may equal, in
-    order.
+    order. spared: one of the columns, that is not always returned.
     """
 
     table: OnlineTable
     columns: tuple[str, ...]
     keys: Mapping[str, tuple[KeyChoice, ...]]
+    spared: SparedColumn | None = None
 
 
 class LackingTableError(OnlineStoreError):

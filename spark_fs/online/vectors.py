@@ -321,9 +321,9 @@ class VectorReader:
         for lookup, finish in zip(self._group_lookups, finishers, strict=True):
             has_row = next(values)
             if finish is not None:
-                stored = next(values)
+                records, events = next(values), next(values)
                 if not (passed_features and self._has_all_passed(lookup, passed_features)):
-                    lookup.fill_windows(vector, finish(stored))
+                    lookup.fill_windows(vector, finish(records, events))
                 continue
             if not has_row and not allow_missing:
                 self._check_absent_row(lookup, entry, passed_features)

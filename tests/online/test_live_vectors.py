@@ -339,6 +339,45 @@ def test_of_several_groups_of_the_same_windows_the_one_synced_last_serves(
     sync(store, "2024-01-03 12:00")
 
 
+def test_events_are_looked_up_only_where_records_do_not_tell(store: FeatureStore) -> None:
+    """Between the newest event and a day after the sync they take no time: one by one and many."""
+    events = store.get_feature_group("payments", 1)
+    asked = store.get_feature_group("asked", 1)
+    functions = [
+        agg.count(over=OVERS),
+        agg.mean("amount", over=OVERS, delay="30m"),
+        agg.stddev("amount", over=[*OVERS, None]),
+        agg.min("amount", over=OVERS),
+        agg.max("t", over="7d"),
+        agg.percentile("amount", 0.3, over="7d"),
+        agg.distinct_count("shop", over=OVERS),
+        agg.time_since_last(over="7d"),
+    ]
+    windows = spark_fs.Aggregation(events, functions, by=["card"])
+    query = asked.select(["y"]).join(windows.select_all())
+    view = store.create_feature_view("numbers", query, labels=["y"])
+    reader = view._get_serving_state().vector_reader
+    write(events, make_events(300), EVENTS)
+    sync(store, "2024-01-03 12:00")
+    training = read_training(store)
+    newest = make_events(300).groupby("card")["t"].max()
+    for instant in INSTANTS:
+        entries = [{"card": key} for key in KEYS]
+        vectors = view.get_feature_vectors(entries, now=instant)
+        one_by_one = [view.get_feature_vector(entry, now=instant) for entry in entries]
+        assert one_by_one == vectors
+        for key, vector in zip(KEYS, vectors, strict=True):
+            for name, value in zip(view.serving_columns, vector, strict=True):
+                assert bits(value) == bits(training[key, instant][name]), (name, key, instant)
+        for asked_for in (entries[:1], entries[:3]):
+            prepared = reader.prepare_entries(asked_for, [{}] * len(asked_for))
+            (rows,) = reader.find_rows([prepared], instant)
+            for entry, (_, _, records, kept_events) in zip(asked_for, rows, strict=True):
+                settled = newest[entry["card"]] + timedelta(minutes=30) < instant
+                assert records
+                assert (kept_events is None) == (settled and instant <= at("01-04 12:00"))
+
+
 def test_a_name_without_room_for_the_table_of_windows_is_refused_at_creation(
     store: FeatureStore,
 ) -> None:

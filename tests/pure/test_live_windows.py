@@ -1,6 +1,7 @@
 """What a sync brings online of events, finished at instants, beside the kernel of windows: to the bit."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -17,9 +18,18 @@ from spark_fs.engine.windows.edges import Instants
 from spark_fs.engine.windows.live_rows import make_live_rows
 from spark_fs.engine.windows.live_thinning import Thinning
 from spark_fs.errors import OnlineStoreError, SchemaError
-from spark_fs.online.live.byte_layout import HEADER, LIVE_COLUMN, SINCE_EVER
+from spark_fs.online.live.byte_layout import (
+    EVENTS_COLUMN,
+    FIRST_COLUMN,
+    LAST_COLUMN,
+    RECORDS_COLUMN,
+)
 from spark_fs.online.live.recorded_windows import RecordedWindows
-from spark_fs.online.live.suffix_records import build_suffix_layout, make_fingerprint
+from spark_fs.online.live.suffix_records import (
+    RECORDS_HEADER,
+    build_suffix_layout,
+    make_fingerprint,
+)
 from spark_fs.online.live.windows import LiveWindows
 from spark_fs.planning.window_plan import WindowPlan, bind_aggregation
 from spark_fs.spec.aggregation import AggregationSpec
@@ -133,7 +143,7 @@ def same(left: Any, right: Any) -> bool:
 def check(plan: WindowPlan, table: pa.Table, thinning: Thinning, instants: list[int]) -> int:
     """Every window that can be told is what the kernel says; returns of how many it cannot."""
     stored = make_live_rows(table, thinning)
-    by_key = dict(zip(stored["k"].to_pylist(), stored[LIVE_COLUMN].to_pylist(), strict=True))
+    by_key = {row["k"]: row for row in stored.to_pylist()}
     asked = [(key, at) for key in "abc" for at in instants]
     expected = expect(plan, table, asked)
     untold = 0
@@ -142,10 +152,9 @@ def check(plan: WindowPlan, table: pa.Table, thinning: Thinning, instants: list[
             continue
         live = LiveWindows(plan, [feature], plan.closed == "both", "g")
         for (key, at), wanted in zip(asked, expected[feature.name], strict=True):
-            kept = by_key.get(key)
             try:
-                (value,) = live.prepare(at)(kept)
-                (computed,) = live.prepare(at)(kept and without_records(kept))
+                (value,) = finish(live, by_key.get(key), at)
+                (computed,) = finish(live, without_records(by_key.get(key)), at)
             except OnlineStoreError:
                 untold += 1
                 continue
@@ -156,14 +165,26 @@ def check(plan: WindowPlan, table: pa.Table, thinning: Thinning, instants: list[
         live = LiveWindows(plan, told, plan.closed == "both", "g")
         rows = zip(*expected.values(), strict=True)
         for (key, at), row in zip(asked, rows, strict=True):
-            assert all(map(same, live.prepare(at)(by_key.get(key)), row))
+            assert all(map(same, finish(live, by_key.get(key), at), row))
     return untold
 
 
-def without_records(kept: bytes) -> bytes:
+def finish(live: LiveWindows, row: dict[str, Any] | None, at: int) -> Sequence[Any]:
+    """As a look-up does: the events come only where the records do not tell all."""
+    if row is None:
+        return live.prepare(at)(None, None)
+    is_spared = live.is_recorded and row[FIRST_COLUMN] <= at <= row[LAST_COLUMN]
+    return live.prepare(at)(row[RECORDS_COLUMN], None if is_spared else row[EVENTS_COLUMN])
+
+
+def without_records(row: dict[str, Any] | None) -> dict[str, Any] | None:
     """The same with records of no instant, so that each window is computed of the events."""
-    header = HEADER.unpack_from(kept)
-    return HEADER.pack(*header[:-1], SINCE_EVER) + kept[HEADER.size :]
+    if row is None:
+        return None
+    header = RECORDS_HEADER.unpack_from(row[RECORDS_COLUMN])
+    never = RECORDS_HEADER.pack(*header[:-2], 1, 0)
+    records = never + row[RECORDS_COLUMN][RECORDS_HEADER.size :]
+    return {**row, FIRST_COLUMN: 1, LAST_COLUMN: 0, RECORDS_COLUMN: records}
 
 
 @pytest.mark.parametrize("type_", TYPES)
@@ -211,12 +232,14 @@ def test_windows_behind_the_newest_event_are_read_of_records() -> None:
     spec = AggregationSpec(QuerySpec(GROUP, ("k", "at", "x")), features, ("k",), "at")
     plan = bind_aggregation(spec, {"k": "string", "at": "timestamp", "x": "double"})
     layout = build_suffix_layout(plan)
-    read = RecordedWindows(layout, make_fingerprint(plan), plan.features, is_closed=False)
+    read = RecordedWindows(layout, make_fingerprint(plan), plan.features)
 
     def ask(events: list[tuple[str, int, bool, float | None]], at: int, **limits: Any) -> Any:
         thinning = Thinning(plan, 40, **limits)
-        (kept,) = make_live_rows(to_table("double", events), thinning)[LIVE_COLUMN].to_pylist()
-        return read.read_values(kept, read.list_starts(at), at)
+        (row,) = make_live_rows(to_table("double", events), thinning).to_pylist()
+        values = read.read_values(row[RECORDS_COLUMN], read.list_starts(at), at)
+        assert (values is not None) == (row[FIRST_COLUMN] <= at <= row[LAST_COLUMN])
+        return values
 
     events = [("a", at, True, float(at % 10)) for at in (31, 33, 36, 38)]
     assert ask(events, 41) == [2, 7.0, 8.0, 3e-6]
@@ -236,10 +259,11 @@ def test_windows_of_a_group_that_was_made_anew_are_not_read_as_the_old_ones() ->
     old = declare("double", "left")
     table = to_table("double", [("a", 1, True, 1.0), ("a", 2, False, 2.0)])
     for other in (declare("double", "left", with_where=False), declare("int", "left")):
-        (stored,) = make_live_rows(table, Thinning(old, 30))[LIVE_COLUMN].to_pylist()
-        assert LiveWindows(old, old.features, False, "g").prepare(5)(stored)
+        (row,) = make_live_rows(table, Thinning(old, 30)).to_pylist()
+        stored = (row[RECORDS_COLUMN], row[EVENTS_COLUMN])
+        assert LiveWindows(old, old.features, False, "g").prepare(5)(*stored)
         with pytest.raises(OnlineStoreError, match="the group was made anew"):
-            LiveWindows(other, other.features, False, "g").prepare(5)(stored)
+            LiveWindows(other, other.features, False, "g").prepare(5)(*stored)
     kinds = [repr(each.where) for each in old.features]
     moved = replace(
         old,
@@ -251,6 +275,6 @@ def test_windows_of_a_group_that_was_made_anew_are_not_read_as_the_old_ones() ->
         ),
     )
     with pytest.raises(OnlineStoreError, match="the group was made anew"):
-        LiveWindows(moved, old.features, False, "g").prepare(5)(stored)
+        LiveWindows(moved, old.features, False, "g").prepare(5)(*stored)
     with pytest.raises(OnlineStoreError, match=r"in format 9, .*sync_online\(full=True\)"):
-        LiveWindows(old, old.features, False, "g").prepare(5)(b"\t" + stored[1:])
+        LiveWindows(old, old.features, False, "g").prepare(5)(b"\t" + stored[0][1:], stored[1])

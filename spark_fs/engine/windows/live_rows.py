@@ -7,10 +7,12 @@ make the same bytes.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
 
+from spark_fs.base import arrow_types
 from spark_fs.base.types import FLOATS
 from spark_fs.engine.join.matching import Ints
 from spark_fs.engine.windows.edges import OrderedEvents
@@ -20,7 +22,7 @@ from spark_fs.engine.windows.live_suffixes import BucketSuffixes
 from spark_fs.engine.windows.live_thinning import SeriesPart, Thinning, mark_kept, to_times
 from spark_fs.engine.windows.rows import read_entities, take_keys
 from spark_fs.online.live import byte_layout
-from spark_fs.online.live.byte_layout import LIVE_COLUMN, LiveSeries, list_series
+from spark_fs.online.live.byte_layout import LiveSeries, list_series
 
 _RANK_WIDTHS = ((1 << 8, 1), (1 << 16, 2))
 
@@ -33,7 +35,7 @@ def make_live_rows(events: pa.Table, thinning: Thinning) -> pa.Table:
         thinning: The aggregation, and which events are kept.
 
     Returns:
-        The columns of the key, and ``LIVE_COLUMN``.
+        The columns of the key, and those of ``LIVE_TYPES``.
     """
     plan = thinning.plan
     keyed = read_entities(events, plan)
@@ -49,11 +51,22 @@ def make_live_rows(events: pa.Table, thinning: Thinning) -> pa.Table:
     packed = list(_iter_entities(ordered.micros, starts, packer))
     key_table = events.select(list(dict(plan.keys))).combine_chunks()
     columns = take_keys(key_table, plan, ordered.order[starts])
-    names = [*dict(plan.keys), LIVE_COLUMN]
-    return pa.Table.from_arrays([*columns, pa.array(packed, pa.binary())], names=names)
+    for number, type_ in enumerate(byte_layout.LIVE_TYPES.values()):
+        values = [entity[number] for entity in packed]
+        columns.append(pa.array(values, arrow_types.to_arrow_type(type_)))
+    return pa.Table.from_arrays(columns, names=[*dict(plan.keys), *byte_layout.LIVE_TYPES])
 
 
-def _iter_entities(micros: Ints, starts: Ints, packer: "_EntityPacker") -> Iterator[bytes]:
+class _PackedEntity(NamedTuple):
+    """What is online of an entity, in the order of ``LIVE_TYPES``."""
+
+    events: bytes
+    records: bytes
+    first: int
+    last: int
+
+
+def _iter_entities(micros: Ints, starts: Ints, packer: "_EntityPacker") -> Iterator[_PackedEntity]:
     for number, (start, end) in enumerate(pairwise([*starts.tolist(), len(micros)])):
         yield packer.pack(number, micros[start:end], start)
 
@@ -69,8 +82,8 @@ class _EntityPacker:
     suffixes: BucketSuffixes
     thinning: Thinning
 
-    def pack(self, number: int, micros: Ints, start: int) -> bytes:
-        """The bytes of one entity.
+    def pack(self, number: int, micros: Ints, start: int) -> _PackedEntity:
+        """What is online of one entity.
 
         Args:
             number: Of the entity in the bucket.
@@ -82,30 +95,19 @@ class _EntityPacker:
         since = byte_layout.SINCE_EVER if first == 0 else int(micros[first - 1]) + 1
         micros = micros[first:]
         parts = [SeriesPart(bucket, start + first, end, micros) for bucket in self.buckets]
-        gaps = self.thinning.find_gaps(micros)
+        gaps, horizon = self.thinning.find_gaps(micros)
         is_kept = mark_kept(len(micros), gaps, parts)
-        records, ends = self.suffixes.select_records(number, start + first, is_kept)
-        record_bytes = records.tobytes() + self.suffixes.pack_whole(number)
         packed = [_PartPacker(part, gaps, is_kept).pack() for part in parts]
+        count = int(is_kept.sum())
         header = byte_layout.HEADER.pack(
-            byte_layout.FORMAT,
-            byte_layout.HAS_FULL_RECORDS * self.suffixes.is_full(records),
-            len(ends),
-            len(gaps),
-            int(is_kept.sum()),
-            self.thinning.fingerprint,
-            since,
-            int(micros[-1]),
-            self.thinning.recorded_from,
-            self.thinning.recorded_until,
+            byte_layout.FORMAT, len(gaps), count, self.thinning.fingerprint, since
         )
         gap_bytes = b"".join(byte_layout.GAP.pack(*to_times(gap, micros)) for gap in gaps)
-        end_bytes = np.array(ends, "<i8").tobytes()
-        head = header + end_bytes + gap_bytes + micros[is_kept].astype("<i8").tobytes()
+        head = header + gap_bytes + micros[is_kept].astype("<i8").tobytes()
         places = np.cumsum([0, *map(len, packed)])[:-1] + len(head) + 4 * len(packed)
-        body = b"".join([head, places.astype("<u4").tobytes(), *packed])
-        padding = bytes(-(len(body) + len(record_bytes)) % byte_layout.WORD_BYTES)
-        return body + padding + record_bytes
+        packed_events = b"".join([head, places.astype("<u4").tobytes(), *packed])
+        records = self.suffixes.pack_entity(number, start, end, horizon)
+        return _PackedEntity(packed_events, *records)
 
 
 class _PartPacker:

@@ -18,8 +18,12 @@ from spark_fs.engine.windows.kernel import WindowSource
 from spark_fs.engine.windows.live_series import Mask
 from spark_fs.engine.windows.live_thinning import Thinning
 from spark_fs.engine.windows.series import SeriesWindows
-from spark_fs.online.live.byte_layout import SINCE_EVER
-from spark_fs.online.live.suffix_records import build_suffix_layout
+from spark_fs.online.live.byte_layout import FORMAT, SINCE_EVER, WORD_BYTES
+from spark_fs.online.live.suffix_records import (
+    HAS_FULL_RECORDS,
+    RECORDS_HEADER,
+    build_suffix_layout,
+)
 
 Records = npt.NDArray[np.void]
 # What Arrow casts values of a struct code to.
@@ -45,11 +49,12 @@ class _SuffixEdges:
         return self.windows
 
 
-class EntityRecords(NamedTuple):
-    """The records of an entity, and for each reach the position behind them, were they the last."""
+class PackedRecords(NamedTuple):
+    """The records of an entity, and from which instant to which windows are read of them."""
 
-    records: Records
-    ends: list[int]
+    packed: bytes
+    first: int
+    last: int
 
 
 class BucketSuffixes:
@@ -83,8 +88,8 @@ class BucketSuffixes:
         """Between which instants windows begin while they are read of records, for each reach."""
         stretches = []
         for reach in self._layout.reaches:
-            first = max(self._thinning.recorded_from - reach, SINCE_EVER)
-            last = max(self._thinning.recorded_until - reach, SINCE_EVER)
+            first = max(self._thinning.now - self._thinning.before - reach, SINCE_EVER)
+            last = max(self._thinning.now + self._thinning.record_horizon - reach, SINCE_EVER)
             stretches.append((first, last))
         return stretches
 
@@ -98,35 +103,32 @@ class BucketSuffixes:
             is_recorded |= (micros >= first) & (before < last)
         return is_recorded
 
-    def select_records(self, entity: int, start: int, is_kept: Mask) -> EntityRecords:
+    def pack_entity(self, entity: int, start: int, end: int, horizon: int) -> PackedRecords:
         """The records of an entity.
 
         Args:
             entity: Its number in the bucket.
-            start: The first of its events that may be online.
-            is_kept: Which of these and the later ones are.
+            start: The first of its events.
+            end: The one behind its last.
+            horizon: For how long after the sync they tell of windows.
         """
+        thinning = self._thinning
+        newest = int(self._ordered.micros[end - 1])
+        first = max(thinning.now - thinning.before, newest + thinning.longest_delay + 1)
+        last = thinning.now + horizon
         records = self._records[self._places[entity] : self._places[entity + 1]]
-        rows = slice(start, start + len(is_kept))
-        is_recorded = self._is_recorded[rows]
-        records = records[len(records) - np.count_nonzero(is_recorded) :]
-        records = records[is_kept[is_recorded]]
-        counts_before = np.concatenate([[0], np.cumsum(is_recorded[is_kept])])
-        micros = self._ordered.micros[rows][is_kept]
-        ends = []
-        for first, _ in self._list_stretches():
-            position = int(np.searchsorted(micros, first))
-            ends.append(position + len(records) - int(counts_before[position]))
-        return EntityRecords(records, ends)
+        flags = HAS_FULL_RECORDS * self._is_full(records)
+        header = RECORDS_HEADER.pack(FORMAT, flags, thinning.fingerprint, len(records), first, last)
+        micros = self._ordered.micros[start:end][self._is_recorded[start:end]]
+        packed = header + micros.astype("<i8").tobytes() + records.tobytes()
+        if self._whole is not None:
+            packed += self._whole[entity].tobytes()
+        return PackedRecords(packed + bytes(-len(packed) % WORD_BYTES), first, last)
 
-    def is_full(self, records: Records) -> bool:
+    def _is_full(self, records: Records) -> bool:
         """Whether each record is of events of every series."""
         count_names = map(str, range(self._layout.series_count))
         return all(records[name].all() for name in count_names)
-
-    def pack_whole(self, entity: int) -> bytes:
-        """The record of all events of an entity, where a window begins with the first."""
-        return b"" if self._whole is None else self._whole[entity].tobytes()
 
     def _compute(self, rows: Ints, ends: Ints) -> Records:
         """The records of windows from some events up to others."""

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 
@@ -47,15 +48,10 @@ class Thinning:
         """That of the aggregation."""
         return make_fingerprint(self.plan)
 
-    @property
-    def recorded_from(self) -> int:
-        """The first instant at which windows are read of records."""
-        return self.now - self.before
-
-    @property
-    def recorded_until(self) -> int:
-        """The last one."""
-        return self.now + self.record_horizon
+    @cached_property
+    def longest_delay(self) -> int:
+        """By how much the windows end before an instant at most."""
+        return max((feature.delay for feature in self.plan.features), default=0)
 
     @cached_property
     def _offsets(self) -> list[int]:
@@ -88,17 +84,25 @@ class Thinning:
         reached = int(np.searchsorted(micros, oldest))
         return max(0, min(reached, len(micros) - self.kept_events))
 
-    def find_gaps(self, micros: Ints) -> list[slice]:
+    def find_gaps(self, micros: Ints) -> "Gaps":
         """The events of an entity, in order, between which no window begins or ends."""
-        gaps: list[slice] = []
+        found = Gaps([], self.record_horizon)
         if len(micros) <= self.most_events:
-            return gaps
+            return found
         for horizon in self.horizons:
             gaps = list(_iter_gaps(micros, self.list_stretches(horizon)))
+            found = Gaps(gaps, min(horizon, self.record_horizon))
             left_out = sum(gap.stop - gap.start for gap in gaps)
             if len(micros) - left_out <= self.most_events:
                 break
-        return gaps
+        return found
+
+
+class Gaps(NamedTuple):
+    """Runs of events, and for how long after the sync windows are read of records beside them."""
+
+    runs: list[slice]
+    horizon: int
 
 
 def _iter_gaps(micros: Ints, stretches: Sequence[tuple[int, int]]) -> Iterator[slice]:

@@ -1,12 +1,12 @@
 """How the events of an entity lie online, so that its windows are finished without decoding them.
 
-One value of bytes for each entity, little-endian: a header; for each reach of ``suffix_records.py``
-the position behind its records, were they the last ones; the gaps; the instants of the events, in
-order; where each series begins; the series. Positions stand between events: what comes before
+One value of bytes for each entity, little-endian: a header; the gaps; the instants of the events,
+in order; where each series begins; the series. Positions stand between events: what comes before
 the event of that number. A series has for each position the number of its events before it, their
 exact sum and that of their squares, so a window is two binary searches and two slices. Where a
-function looks at values, it has the rank of each among the distinct ones, and these. At the end are
-the records.
+function looks at values, it has the rank of each among the distinct ones, and these.
+
+Another value has the records of ``suffix_records.py``; they are read instead at most instants.
 
 Of an entity with many events those are left out that no window will begin or end between before
 the next sync. They are a gap: its events are in the numbers and sums behind it, and of their values
@@ -31,19 +31,28 @@ from spark_fs.spec.feature_group import GroupSpec
 from spark_fs.spec.predicates import Condition
 from spark_fs.spec.window_features import Function
 
-LIVE_COLUMN = "_live"  # no feature begins with an underscore
+# No feature begins with an underscore.
+EVENTS_COLUMN = "_live"
+RECORDS_COLUMN = "_live_records"
+# From which instant to which, in microseconds, windows are read of records.
+FIRST_COLUMN = "_live_from"
+LAST_COLUMN = "_live_until"
+LIVE_TYPES: Mapping[str, str] = {
+    EVENTS_COLUMN: "binary",
+    RECORDS_COLUMN: "binary",
+    FIRST_COLUMN: "bigint",
+    LAST_COLUMN: "bigint",
+}
 TABLE_SUFFIX = "$live"  # no group has a $ in its name
 FORMAT = 3
-# the format, flags, how many reaches, gaps and events, the fingerprint of the windows, since when
-# all events are there, when the newest became known, and from when to when there are records
-HEADER = Struct("<BBHIIIqqqq")
-WORD_BYTES = 8  # what comes up to the instants is words, and the whole is padded to words
+# the format, how many gaps and events, the fingerprint of the windows, since when all are there
+HEADER = Struct("<BxHIIq")
+WORD_BYTES = 8  # of an instant
 GAP = Struct("<qq")  # no window begins or ends after the first of these instants, up to the last
 # flags, the width of a rank, of a sum and of a square in bytes, the exponent of the unit of sums,
 # how many values there are, and how many of them are distinct
 SERIES = Struct("<BBHHxxiII")
 SINCE_EVER = -(1 << 63)
-HAS_FULL_RECORDS = 1  # a flag of the header: each suffix record is of events of every series
 # Flags of a series: what it has, where that does not follow from the positions alone.
 HAS_COUNTS = 1  # the number of its events before each position
 HAS_NON_FINITE = 2  # how many of these are NaN, and infinities of both signs
@@ -204,6 +213,7 @@ def build_live_table(group: GroupSpec, capabilities: Capabilities) -> OnlineTabl
     """
     name = make_live_table_name(group, capabilities)
     whole = build_online_table(group, capabilities)
-    live_column = OnlineColumn(LIVE_COLUMN, "binary", capabilities.find_storage("binary"))
-    columns = (*whole.key_columns, live_column)
-    return OnlineTable(name, columns, whole.primary_key, None, None, capabilities)
+    columns = list(whole.key_columns)
+    for column, type_ in LIVE_TYPES.items():
+        columns.append(OnlineColumn(column, type_, capabilities.find_storage(type_)))
+    return OnlineTable(name, tuple(columns), whole.primary_key, None, None, capabilities)

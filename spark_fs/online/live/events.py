@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 
 from spark_fs.base.types import FLOATS
 from spark_fs.online.live.byte_layout import (
-    FORMAT,
     GAP,
     HAS_COUNTS,
     HAS_NON_FINITE,
@@ -53,13 +52,10 @@ class LiveEvents:
 
     def __init__(self, stored: bytes) -> None:
         """Read where things lie, and nothing of them."""
-        if stored[0] != FORMAT:
-            raise ValueError(stored[0])
         self.stored = stored
-        header = HEADER.unpack_from(stored)
-        _, _, reach_count, gap_count, count, self.fingerprint, self.since, *_ = header
+        _, gap_count, count, self.fingerprint, self.since = HEADER.unpack_from(stored)
         self.count: int = count
-        start = HEADER.size + reach_count * WORD_BYTES
+        start = HEADER.size
         self.gaps: list[Gap] = []
         for _ in range(gap_count):
             self.gaps.append(Gap(*GAP.unpack_from(stored, start)))

@@ -5,15 +5,19 @@ from collections.abc import Callable, Sequence
 from operator import itemgetter
 from typing import Any
 
-from spark_fs.online.live.byte_layout import FORMAT, GAP, HEADER, WORD_BYTES, find_decoder
-from spark_fs.online.live.suffix_records import OF_SINGLE_VALUES, SuffixLayout, find_reach
+from spark_fs.online.live.byte_layout import FORMAT, WORD_BYTES, find_decoder
+from spark_fs.online.live.suffix_records import (
+    OF_SINGLE_VALUES,
+    RECORDS_HEADER,
+    SuffixLayout,
+    find_reach,
+)
 from spark_fs.planning.window_plan import BoundFeature
 
-_HEADER_WORDS = HEADER.size // WORD_BYTES
-_GAP_WORDS = GAP.size // WORD_BYTES
+_HEADER_WORDS = RECORDS_HEADER.size // WORD_BYTES
 _SECOND = 1e6  # microseconds
 _ABSENT = (None,)  # what features without a field are picked of, before all records
-_read_header = HEADER.unpack_from
+_read_header = RECORDS_HEADER.unpack_from
 Record = tuple[Any, ...]
 
 
@@ -27,7 +31,6 @@ class RecordedWindows:
         layout: How records lie.
         fingerprint: Of the windows whose records they are.
         features: Those that are wanted; those without a field are left null.
-        is_closed: Whether an event counts at the very instant at which it becomes known.
     """
 
     def __init__(
@@ -35,22 +38,14 @@ class RecordedWindows:
         layout: SuffixLayout,
         fingerprint: int,
         features: Sequence[BoundFeature],
-        is_closed: bool,
     ) -> None:
         self._layout = layout
         self._fingerprint = fingerprint
         self._read_record = layout.struct.unpack_from
         self._record_bytes = layout.struct.size
-        self._whole_bytes = layout.struct.size * layout.has_whole
         reaches = {find_reach(feature) for feature in features}
         self._needs_whole = None in reaches
         self._reaches = [reach for reach in layout.reaches if reach in reaches]
-        self._end_words = []
-        for reach in self._reaches:
-            self._end_words.append(_HEADER_WORDS + layout.reaches.index(reach))
-        self._first_word = _HEADER_WORDS + len(layout.reaches)
-        delays = [feature.delay for feature in features]
-        self._end_offset = max(delays, default=0) - is_closed
         self._pick_values = _make_picker([self._find_place(feature) for feature in features])
         self._decoders: list[tuple[int, Callable[[Any], Any]]] = []
         self._ages: list[int] = []
@@ -78,40 +73,31 @@ class RecordedWindows:
     def read_values(self, stored: bytes, starts: Sequence[int], at: int) -> list[Any] | None:
         """The features of an entity at an instant; None where records do not tell them.
 
-        That is where a window ends before the newest event or begins where events were left out,
-        and where what is online is of other windows.
+        That is where an event is newer than the end of a window, where it is long ago that they
+        were made, and where they are of other windows.
 
         Args:
-            stored: What is online of it.
+            stored: The records of it.
             starts: When windows begin, as ``list_starts`` says.
             at: The instant, in microseconds since 1970.
         """
-        form, flags, _, gaps, count, fingerprint, since, newest, *recorded = _read_header(stored)
-        if form != FORMAT or fingerprint != self._fingerprint:
-            return None
-        if newest >= at - self._end_offset or not recorded[0] <= at <= recorded[1]:
-            return None
-        if starts and since > starts[-1]:
+        form, flags, fingerprint, count, first, last = _read_header(stored)
+        if form != FORMAT or fingerprint != self._fingerprint or not first <= at <= last:
             return None
         words = memoryview(stored).cast("q")
-        first = self._first_word
-        if gaps:
-            first += gaps * _GAP_WORDS
-            if _is_any_between(starts, words[self._first_word : first]):
-                return None
-        place = end = first + count
-        records_end = len(stored) - self._whole_bytes
+        place = end = _HEADER_WORDS + count
+        offset = end * WORD_BYTES - _HEADER_WORDS * self._record_bytes
         records: Record = _ABSENT
-        for start, end_word in zip(starts, self._end_words, strict=True):
-            place = bisect_left(words, start, first, place)
+        for start in starts:
+            place = bisect_left(words, start, _HEADER_WORDS, place)
             if place == end:
                 records += self._layout.empty
                 continue
-            behind = words[end_word] - place + first
-            record = self._read_record(stored, records_end - behind * self._record_bytes)
+            record = self._read_record(stored, offset + place * self._record_bytes)
             records += record if flags else self._layout.put_nulls(record)
         if self._needs_whole:
-            records += self._layout.put_nulls(self._read_record(stored, records_end))
+            whole = self._read_record(stored, offset + end * self._record_bytes)
+            records += self._layout.put_nulls(whole)
         values = list(self._pick_values(records))
         if not self._is_decoded:
             self._decode(values, at)
@@ -131,11 +117,3 @@ def _make_picker(places: Sequence[int]) -> Callable[[Record], Record]:
     if len(places) > 1:
         return itemgetter(*places)
     return lambda records: tuple(records[place] for place in places)
-
-
-def _is_any_between(starts: Sequence[int], gaps: Sequence[int]) -> bool:
-    """Whether a window begins in a gap: behind its first instant, and not behind its last."""
-    for first, last in zip(gaps[::2], gaps[1::2], strict=True):
-        if any(first < start <= last for start in starts):
-            return True
-    return False

@@ -1,8 +1,11 @@
-"""What functions give of an entity's events from a position on: windows that end after the newest.
+"""What functions give of an entity's events from one on to the newest: windows of most requests.
 
-A window of a request most often ends after the newest event that is online: all that is asked then
-is where it begins. So a record is kept for each position at which one may begin: how many events of
+A window of a request most often ends behind the newest event that is online: all that is asked then
+is where it begins. So a record is kept for each event with which one may begin: how many events of
 each series follow, and what functions give of these, as the kernel of windows computed it.
+
+One value of bytes for each entity, little-endian: a header; the instants of these events, in order;
+their records; the record of all events, where a window begins with the first; padding to words.
 """
 
 import json
@@ -33,6 +36,10 @@ _OF_DOUBLES: tuple[Function, ...] = (
 )
 OF_COUNTS: tuple[Function, ...] = ("count", "distinct_count", "approx_distinct_count")
 OF_SINGLE_VALUES: tuple[Function, ...] = ("min", "max", "first", "last")
+# the format of the bytes, flags, the fingerprint of the windows, how many records there are, and
+# from which instant to which windows are read of them
+RECORDS_HEADER = Struct("<BBxxIIxxxxqq")
+HAS_FULL_RECORDS = 1  # a flag: each record is of events of every series
 FieldKey = tuple[SeriesKey, Function, float | int | None]
 
 

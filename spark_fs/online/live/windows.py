@@ -7,14 +7,24 @@ from typing import Any, NamedTuple
 
 from spark_fs.base.times import from_micros
 from spark_fs.errors import OnlineStoreError
-from spark_fs.online.live.byte_layout import SINCE_EVER, LiveSeries, get_series_key, list_series
+from spark_fs.online.live.byte_layout import (
+    FORMAT,
+    SINCE_EVER,
+    LiveSeries,
+    get_series_key,
+    list_series,
+)
 from spark_fs.online.live.events import Gap, LiveEvents, SeriesEvents
 from spark_fs.online.live.finished_windows import FUNCTIONS, OF_EMPTY, Compute, LiveWindow
 from spark_fs.online.live.recorded_windows import RecordedWindows
-from spark_fs.online.live.suffix_records import build_suffix_layout, make_fingerprint
+from spark_fs.online.live.suffix_records import (
+    RECORDS_HEADER,
+    build_suffix_layout,
+    make_fingerprint,
+)
 from spark_fs.planning.window_plan import BoundFeature, WindowPlan
 
-FinishWindows = Callable[[bytes | None], Sequence[Any]]
+FinishWindows = Callable[[bytes | None, bytes | None], Sequence[Any]]
 
 
 class _Step(NamedTuple):
@@ -37,8 +47,7 @@ class _Extent(NamedTuple):
 class LiveWindows:
     """Finishes windows of one aggregation; safe to share between threads.
 
-    Where all windows end behind the newest event of an entity, they are read of its records, else
-    computed of its events.
+    Where the records of an entity tell of an instant, they are read, else its events.
 
     Args:
         stored_plan: The windows whose events are online.
@@ -59,7 +68,7 @@ class LiveWindows:
         self._series: list[LiveSeries] = list(series.values())
         self._fingerprint = make_fingerprint(stored_plan)
         layout = build_suffix_layout(stored_plan)
-        self._recorded = RecordedWindows(layout, self._fingerprint, features, is_closed)
+        self._recorded = RecordedWindows(layout, self._fingerprint, features)
         self._is_closed = is_closed
         self._group = group
         empty_values = [0 if each.function in OF_EMPTY else None for each in features]
@@ -76,27 +85,38 @@ class LiveWindows:
             if layout.find_field(feature) is None:
                 self._unrecorded_steps.setdefault(extent, []).append(step)
 
+    @property
+    def is_recorded(self) -> bool:
+        """Whether records have all of the features."""
+        return not self._unrecorded_steps
+
     def prepare(self, at: int) -> FinishWindows:
         """What finishes the features of an entity at an instant.
 
-        It takes what is online of the entity, None where it has no events, and gives the value of
-        each feature, in their order. Its errors are OnlineStoreError where a window begins or ends
-        where events were left out, and where what is online is of other windows; SchemaError where
-        a sum is too large for its type.
+        It takes the records of the entity, None where it has no events, and its events, which may
+        be None where the records tell all, and gives the value of each feature, in their order. Its
+        errors are OnlineStoreError where a window begins or ends where events were left out, and
+        where what is online is of other windows; SchemaError where a sum is too large for its type.
 
         Args:
             at: The instant, in microseconds since 1970.
         """
         return partial(self._finish, at, self._recorded.list_starts(at))
 
-    def _finish(self, at: int, starts: Sequence[int], stored: bytes | None) -> Sequence[Any]:
-        if stored is None:
+    def _finish(
+        self, at: int, starts: Sequence[int], records: bytes | None, stored: bytes | None
+    ) -> Sequence[Any]:
+        if records is None:
             return self._empty
-        values = self._recorded.read_values(stored, starts, at)
+        values = self._recorded.read_values(records, starts, at)
         if values is None:
+            form, _, fingerprint, *_ = RECORDS_HEADER.unpack_from(records)
+            self._check_origin(form, fingerprint)
+            assert stored is not None
             values = list(self._empty)
             self._compute(values, stored, self._steps, at)
         elif self._unrecorded_steps:
+            assert stored is not None
             self._compute(values, stored, self._unrecorded_steps, at)
         return values
 
@@ -108,7 +128,7 @@ class LiveWindows:
         at: int,
     ) -> None:
         """Put features of an entity, computed of its events, into its values."""
-        events = self._open_events(stored)
+        events = LiveEvents(stored)
         opened: dict[int, SeriesEvents] = {}
         for extent, steps in steps_of_extents.items():
             start, end = self._find_edges(events, extent, at)
@@ -122,21 +142,19 @@ class LiveWindows:
                 if window.count:
                     values[place] = compute(window, feature)
 
-    def _open_events(self, stored: bytes) -> LiveEvents:
-        try:
-            events = LiveEvents(stored)
-        except ValueError as error:
+    def _check_origin(self, form: int, fingerprint: int) -> None:
+        """OnlineStoreError where what is online is of another release or of other windows."""
+        if form != FORMAT:
             raise OnlineStoreError(
-                f"The windows of feature group {self._group} are online in format {error}, which"
+                f"The windows of feature group {self._group} are online in format {form}, which"
                 " this release does not know: sync it again by sync_online(full=True)."
-            ) from None
-        if events.fingerprint != self._fingerprint:
+            )
+        if fingerprint != self._fingerprint:
             raise OnlineStoreError(
                 f"What is online of feature group {self._group} is of other windows than those that"
                 " the view was made ready for: the group was made anew. Call init_serving() again,"
                 " after a sync_online() of the group."
             )
-        return events
 
     def _find_edges(self, events: LiveEvents, extent: _Extent, at: int) -> tuple[int, int]:
         """The positions between which the events of a window are.

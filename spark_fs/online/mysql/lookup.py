@@ -6,6 +6,7 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any
 
+from spark_fs.base.times import to_micros
 from spark_fs.online.mysql.dialects import MARIADB, MYSQL, PREPARED
 from spark_fs.online.mysql.keys import (
     cut_long_value,
@@ -14,7 +15,7 @@ from spark_fs.online.mysql.keys import (
     to_json_value,
 )
 from spark_fs.online.mysql.pool import BuildQuery, PooledConnection
-from spark_fs.online.statements import LookupQuery, SqlDialect
+from spark_fs.online.statements import LookupQuery, SqlDialect, needs_instant
 from spark_fs.online.store import LookupRows, LookupSource, look_up_nothing
 
 
@@ -55,13 +56,16 @@ class MySQLLookup:
 
     @cached_property
     def _single_query(self) -> LookupQuery:
-        return PREPARED.build_lookup(self._sources, "(SELECT 1) e", lambda _: "?", "0")
+        return PREPARED.build_single_lookup(self._sources)
 
     def _bind_batch(
         self, connection: PooledConnection, entries: Sequence[Sequence[Any]], now: datetime
     ) -> tuple[str, Sequence[Any]]:
         query = self._mariadb_batch_query if connection.is_mariadb else self._mysql_batch_query
         keys = [[cut_long_value(value) for value in entry] for entry in entries]
+        if needs_instant(self._sources):
+            instant = to_micros(now)
+            keys = [[*entry, instant] for entry in keys]
         keys_json = json.dumps(keys, default=to_json_value, ensure_ascii=False)
         return query.sql, [keys_json, *query.bind_values((), now)]
 
@@ -77,6 +81,8 @@ class MySQLLookup:
         json_columns = ["n FOR ORDINALITY"]
         for index, key_type in enumerate(self._key_types):
             json_columns.append(f"k{index} {get_json_column_type(key_type)} PATH '$[{index}]'")
+        if needs_instant(self._sources):
+            json_columns.append(f"t BIGINT PATH '$[{len(self._key_types)}]'")
         table = f"JSON_TABLE(?, '$[*]' COLUMNS ({', '.join(json_columns)})) e"
 
         def get_key_expression(key_index: int) -> str:

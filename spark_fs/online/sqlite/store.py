@@ -98,7 +98,7 @@ class SQLiteStore:
         self, sources: Sequence[LookupSource], key_types: Sequence[str]
     ) -> PreparedLookup:
         """Prepare a look-up over several groups."""
-        query = SQL.build_lookup(sources, "(SELECT 1) e", lambda _: "?", "0")
+        query = SQL.build_single_lookup(sources)
         return SQLiteLookup(self, query, len(key_types))
 
     def get_connection(self) -> sqlite3.Connection:
