@@ -9,6 +9,8 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Awaitable, Callable, Collection
+from importlib import import_module
+from threading import Thread
 from typing import TYPE_CHECKING, Annotated, Any
 
 from spark_fs.api.feature_view import FeatureView
@@ -58,6 +60,17 @@ _ICON = (
     '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 16 16">'
     '<rect width="16" height="16" rx="3" fill="#1d4ed8"/>'
     '<path d="M4 11V5h7M4 8h5" stroke="#fff" stroke-width="2" fill="none"/></svg>'
+)
+_PAGE_MODULES = (
+    "spark_fs.catalog.store",
+    "spark_fs.tables.table_log",
+    "spark_fs.tables.statistics_files",
+    "spark_fs.flows.measure_freshness",
+    "spark_fs.flows.search",
+    "spark_fs.flows.head",
+    "spark_fs.flows.statistics",
+    "spark_fs.flows.training_statistics",
+    "spark_fs.base.pandas_frames",
 )
 _LIMITS = Limits(max_bytes=0, max_open=64, answer_seconds=120)
 
@@ -209,6 +222,12 @@ def _format_refusal(refusal: Refusal) -> tuple[bytes, bytes]:
     return b"text/plain; charset=utf-8", refusal.text.encode()  # which costs nothing, whoever asks
 
 
+def load_page_modules() -> None:
+    """Load what pages need, which takes seconds, while nobody has asked for one yet."""
+    for name in _PAGE_MODULES:
+        import_module(name)
+
+
 def serve_explorer(
     fs: FeatureStore, host: str, port: int, token: str = "", names: Collection[str] | None = None
 ) -> None:
@@ -224,4 +243,5 @@ def serve_explorer(
     login_hint = "; any user, and the token as password" if token else ""
     announcement = f"The explorer is at {{url}}/ (end it with Ctrl-C{login_hint})"
     app = build_explorer_app(fs, names, token)
+    Thread(target=load_page_modules, daemon=True).start()
     server.run_program(app, host, port, _LIMITS, announcement, "warning", sys.stdout)

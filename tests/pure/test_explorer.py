@@ -3,7 +3,10 @@
 import base64
 import html
 import json
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -371,3 +374,31 @@ def test_what_is_not_there_is_a_page_too(port: int) -> None:
     assert (status, headers["content-type"]) == (404, "text/html; charset=utf-8")
     assert "There is no page /nosuch" in page
     assert ask(port, path="/favicon.ico")[0] == 200
+
+
+def test_what_is_loaded_before_the_first_page_is_what_pages_need(tmp_path: Path) -> None:
+    unpack(ROOT / "tests" / "releases" / "0.1.0.zip", tmp_path)
+    script = """
+import sys
+import spark_fs
+from serving import ask, served
+from spark_fs.server.explorer import build_explorer_app, load_page_modules
+load_page_modules()
+with served(build_explorer_app(spark_fs.login().get_feature_store())) as port:
+    ask(port, path="/runs")
+    before = set(sys.modules)
+    for path in ("/", "/group/payments/1", "/view/fraud/1", "/search?q=amount"):
+        assert ask(port, path=path)[0] == 200
+    missing = {name for name in set(sys.modules) - before if name.startswith("spark_fs.")}
+print(sorted(name for name in missing if not name.startswith("spark_fs.online.")))
+print("pyspark.sql" in sys.modules)
+"""
+    found = subprocess.run(
+        [sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        cwd=ROOT / "tests",
+        env={**os.environ, "SPARK_FS_HOME": str(tmp_path)},
+        check=False,
+    )
+    assert found.stdout.splitlines() == ["[]", "False"], found.stderr
