@@ -2,11 +2,9 @@
 
 import ast
 import asyncio
-import os
 import re
 import subprocess
 import sys
-import textwrap
 from dataclasses import fields
 from itertools import pairwise
 from pathlib import Path
@@ -50,42 +48,20 @@ from spark_fs.pipelines import Pipeline
 from spark_fs.server.vector_server import build_vector_app
 from spark_fs.settings import Settings
 
+from documents import COMMANDS_ALONE, DOCS, DOCUMENTS, ROOT, WALKS, list_code, list_commands
 from serving import put, served, store
 
-ROOT = Path(__file__).parents[2]
-
-
-DOCUMENTS = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
-
-
-def blocks(document: Path, language: str) -> list[str]:
-    """The blocks of code in a language, those within tabs too."""
-    found = re.findall(
-        rf"^( *)```{language}(?: title=\"\w+\")?\n(.*?)^\1```",
-        document.read_text(),
-        re.DOTALL | re.MULTILINE,
-    )
-    return [textwrap.dedent(code) for _, code in found]
-
-
-def commands(document: Path) -> list[str]:
-    """The lines that a reader would paste into a shell: indented by four, outside of blocks."""
-    text = re.sub(r"^( *)```.*?^\1```", "", document.read_text(), flags=re.DOTALL | re.MULTILINE)
-    lines = [line.strip().split("  #")[0] for line in text.splitlines() if line.startswith("    ")]
-    return [line for line in lines if re.match(r"(export |make |spark-|pip |cd |python )", line)]
-
-
-README = ROOT / "README.md"  # whose output is compared
-TUTORIALS = ROOT / "docs" / "tutorials"
-PASTED = (TUTORIALS / "first_hour.md", TUTORIALS / "own_data.md")  # in one folder and one shell
-CLIENT = ROOT / "docs" / "client.md"  # which asks a server
+CLIENT = DOCS / "client.md"  # which asks a server
 IN_ONE_GO = ("coming_from", "windows")  # pages whose blocks go on from those before
+WALKED = {page for walk in WALKS.values() for page in walk} - {
+    *COMMANDS_ALONE
+}  # by test_pasted_pages.py
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "document",
-    [d for d in DOCUMENTS if blocks(d, "python") and d not in (README, CLIENT, *PASTED)],
+    [d for d in DOCUMENTS if list_code(d, "python") and d not in (CLIENT, *WALKED)],
     ids=lambda d: str(d.relative_to(ROOT)),
 )
 def test_the_examples_run(
@@ -94,7 +70,7 @@ def test_the_examples_run(
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
     names = {"__name__": "__main__"}
-    for number, example in enumerate(blocks(document, "python")):
+    for number, example in enumerate(list_code(document, "python")):
         place = tmp_path / f"example_{number}.py"  # where the source of a function is looked for
         place.write_text(example)
         known = names if document.stem in IN_ONE_GO else {**names}
@@ -109,7 +85,7 @@ def test_the_examples_of_the_client_ask_a_server(tmp_path: Path) -> None:
     fs.create_feature_view("late_arrivals", group.select(["delay"]))
     of_one_event_loop = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
     with served(build_vector_app(fs)) as port:
-        first, second = blocks(CLIENT, "python")
+        first, second = list_code(CLIENT, "python")
         names: dict[str, Any] = {}
         exec(to_server(first, port), names)
         assert names["view"].name == "late_arrivals"
@@ -122,49 +98,6 @@ def to_server(example: str, port: int) -> str:
     """An example that asks a server on another port."""
     assert "127.0.0.1:8080" in example
     return example.replace("127.0.0.1:8080", f"127.0.0.1:{port}")
-
-
-@pytest.mark.slow
-def test_the_readme_prints_what_it_shows(
-    spark: SparkSession,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    (example,) = blocks(README, "python")
-    (shown,) = blocks(README, "text")
-    exec(compile(example, "README.md", "exec"), {"__name__": "__main__"})
-    assert capsys.readouterr().out == shown
-
-
-def pasted(document: Path) -> str:
-    """A document as a script: its commands and its blocks of Python, as a reader pastes them."""
-    lines = ["set -e"]
-    parts = re.split(r"^```python\n(.*?)^```", document.read_text(), flags=re.DOTALL | re.MULTILINE)
-    for number, part in enumerate(parts):
-        if number % 2:
-            lines += ["python - <<'END'", part, "END"]
-        else:
-            lines += [line.strip() for line in part.splitlines() if line.startswith("    ")]
-    return "\n".join(line for line in lines if not line.startswith("pip "))
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("document", PASTED, ids=lambda document: document.stem)
-def test_a_tutorial_runs_in_one_folder_and_one_shell(tmp_path: Path, document: Path) -> None:
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    environment = {**os.environ, "PATH": path, "PYTHONPATH": f"{ROOT}{os.pathsep}."}
-    environment.pop("SPARK_FS_CONFIG", None)
-    done = subprocess.run(
-        ["bash", "-c", pasted(document)],
-        cwd=tmp_path,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout[-2_000:] + done.stderr[-3_000:]
 
 
 def test_every_block_is_of_a_language_that_is_looked_at() -> None:
@@ -183,10 +116,10 @@ def test_every_block_is_of_a_language_that_is_looked_at() -> None:
 
 
 @pytest.mark.parametrize(
-    "document", [d for d in DOCUMENTS if blocks(d, "yaml")], ids=lambda d: d.stem
+    "document", [d for d in DOCUMENTS if list_code(d, "yaml")], ids=lambda d: d.stem
 )
 def test_every_yaml_block_is_a_pipeline(document: Path) -> None:
-    for block in blocks(document, "yaml"):
+    for block in list_code(document, "yaml"):
         assert Pipeline.of(yaml.safe_load(block)).steps
 
 
@@ -198,7 +131,7 @@ def test_every_command_of_the_documents_is_there() -> None:
     }  # type: ignore[attr-defined] # a group
     seen = 0
     for document in DOCUMENTS:
-        for line in commands(document):
+        for line in list_commands(document):
             words = line.split()
             if words[0] == "make":
                 assert words[1] in targets, line
