@@ -98,8 +98,6 @@ def list_pieces(walk: str) -> Iterator[Block]:
         for block in list_blocks(document):
             if block.language == "python" and document not in COMMANDS_ALONE:
                 yield block
-            if block.language == "python" and document == README:
-                yield block  # again and again, as docs/index.md says of it
             if block.language != "shell":
                 continue
             for command in block.commands:
@@ -194,7 +192,7 @@ def test_the_readme_runs_from_top_to_bottom_and_the_commands_over_its_store(
 ) -> None:
     printed = run_walk("readme", tmp_path)
     (shown,) = list_code(README, "text")
-    assert find_printed(printed, "import pandas") == shown * 2
+    assert find_printed(printed, "import pandas") == shown
     told = re.findall(r"^answers `(.+)`\.$", (DOCS / "serving.md").read_text(), re.MULTILINE)
     assert [find_printed(printed, "curl ").strip()] == told
 
