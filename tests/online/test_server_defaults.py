@@ -91,6 +91,27 @@ def test_the_database_has_another_collation_than_our_tables(tmp_path: Path) -> N
         assert find([["À"]], datetime.now(UTC)) == [(0, 0, None)]
 
 
+def test_a_look_up_of_many_reads_no_table_whole(tmp_path: Path) -> None:
+    """Also of one that the server takes for a table of one row, as it does after a sync."""
+    with empty_store("mysql9", tmp_path) as store:
+        sources = []
+        for name, choices in (("a", (0,)), ("b", (0, (0, "k")))):
+            table = table_of(store, {"k": "bigint", "v": "bigint"}, event_time=None, name=name)
+            sync(store, table, pa.table({"k": [7], "v": [7]}))
+            sources.append(LookupSource(table, ("v",), {"k": choices}))
+        find = store.prepare_lookup(sources, ["bigint"])
+        assert sorted(find([[7], [99]], datetime.now(UTC))) == [
+            (0, 1, 7, 1, 7),
+            (1, 0, None, 0, None),
+        ]
+        with store.transaction() as cursor:
+            statement = find._mysql_batch_query.sql.replace("?", "'[[7], [99]]'", 1)
+            cursor.execute(f"EXPLAIN FORMAT=TREE {statement}")
+            ((plan,),) = cursor.fetchall()
+    assert plan.count("Single-row index lookup") == 2
+    assert "Table scan" not in plan
+
+
 def test_a_strict_server_and_a_lax_one_refuse_alike(tmp_path: Path) -> None:
     for mode in ("'STRICT_TRANS_TABLES'", "''"):
         with empty_store("mysql9", tmp_path) as store, global_variable("mysql9", "sql_mode", mode):

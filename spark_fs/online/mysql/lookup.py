@@ -18,6 +18,10 @@ from spark_fs.online.mysql.pool import BuildQuery, PooledConnection
 from spark_fs.online.statements import LookupQuery, SqlDialect, needs_instant
 from spark_fs.online.store import LookupRows, LookupSource, look_up_nothing
 
+# MySQL reads the whole of a table that it takes for one of a row, as after a sync, and hashes it:
+# 38 ms for 100 of 400 keys with 26 KB each. MariaDB takes the hint for a comment.
+_ENTRY_NUMBER = "/*+ NO_BNL() */ e.n - 1"
+
 
 class MySQLLookup:
     """One prepared statement for one entry, and one for any number of them.
@@ -90,4 +94,4 @@ class MySQLLookup:
                 return f"UNHEX(e.k{key_index})"
             return f"e.k{key_index}"
 
-        return dialect.build_lookup(self._sources, table, get_key_expression, "e.n - 1")
+        return dialect.build_lookup(self._sources, table, get_key_expression, _ENTRY_NUMBER)
