@@ -119,12 +119,14 @@ class Spine(ColumnSelection):
         catalog = self._stores.catalog
         views = catalog.list_views_of_group(self.spec.ref, strict=True)
         if self._kept is None:
-            raise SettingsError("This spine has no name, and nothing of it is kept: leave it.")
+            raise SettingsError(
+                "This spine has no name, so nothing of it is stored: there is nothing to delete."
+            )
         if views and not force:
             listed = ", ".join(map(str, views))
             raise SettingsError(
-                f"Spine group {self.spec} is what feature view {listed} begins with: it is not"
-                " deleted. Delete these first, or say force=True."
+                f"Spine group {self.spec} is what feature view {listed} begins with: it was"
+                " not deleted. Delete the views first, or give force=True."
             )
         catalog.delete_group(self.spec.ref)
 

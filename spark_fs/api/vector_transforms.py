@@ -185,7 +185,7 @@ def _parse_vectors(given: Any, names: Sequence[str]) -> tuple[list[Mapping[str, 
         return [given], True, kind
     if not isinstance(given, Iterable) or isinstance(given, Mapping):
         raise SettingsError(
-            f"{given!r} is no vector: give a list of values, a list of lists, a dict or a frame."
+            f"{given!r} is not a vector: give a list of values, a list of lists, a dict or a frame."
         )
     values = list(given)
     if values and all(_is_row(value) for value in values):

@@ -74,7 +74,7 @@ def init(
     if source is None:
         if key or time or label or table:
             raise SettingsError(
-                "--key, --time, --label and --table tell of a source: give --source too."
+                "--key, --time, --label and --table describe a source: give --source too."
             )
         _write_files(files("spark_fs.cli") / "project", target, {"name": name})
         _print_next_steps(name, ["show shop_orders"], "2024-01-08")

@@ -9,7 +9,7 @@ import httpx
 from spark_fs.client.exchanges import ServerAccess
 from spark_fs.client.wire import choose_content_type
 from spark_fs.errors import SettingsError
-from spark_fs.redact import register_secrets
+from spark_fs.redact import find_secrets, register_secrets
 
 if TYPE_CHECKING:
     from ssl import SSLContext
@@ -30,6 +30,7 @@ def make_access(url: str, timeout: float, encoding: str | None) -> ServerAccess:
         SettingsError: The URL is not one of http or https, or has a password; or the timeout is
             not above 0.
     """
+    register_secrets(*find_secrets("url", url))  # of one that is refused too
     try:
         parts = httpx.URL(url)
     except httpx.InvalidURL as error:
@@ -39,7 +40,7 @@ def make_access(url: str, timeout: float, encoding: str | None) -> ServerAccess:
     if parts.userinfo:
         raise SettingsError("The url has a login in it: give the server's token as token=....")
     if not timeout > 0:
-        raise SettingsError(f"timeout={timeout!r} is not above 0: give seconds.")
+        raise SettingsError(f"timeout={timeout!r} is not above 0: give a number of seconds.")
     return ServerAccess(url.rstrip("/"), choose_content_type(encoding), float(timeout))
 
 
@@ -58,7 +59,9 @@ def make_http_options(
         SettingsError: max_connections is not above 0, or no header can hold the token.
     """
     if max_connections < 1:
-        raise SettingsError(f"max_connections={max_connections} is not above 0.")
+        raise SettingsError(
+            f"max_connections={max_connections} is not above 0: give how many may be open at once."
+        )
     headers = {}
     if token:
         register_secrets(token)

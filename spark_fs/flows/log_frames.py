@@ -231,8 +231,8 @@ class _RowCollector:
             rows = [rows[0]] * len(self.rows)
         if len(rows) != len(self.rows):
             raise SettingsError(
-                f"What is logged has {len(self.rows)} rows in one part and {len(rows)} in another:"
-                " give as many of each."
+                f"What is logged has {len(self.rows)} rows in one argument and {len(rows)} in"
+                " another: give one row per vector in each."
             )
         for row, more in zip(self.rows, rows, strict=True):
             row.update(more)
@@ -263,8 +263,8 @@ def _to_rows(data: Any, names: Sequence[str]) -> list[Row]:
     for value in values:
         if len(value) != len(names):
             raise SettingsError(
-                f"A row of {len(value)} values is logged, and these are {len(names)}:"
-                f" {', '.join(names) or 'none'}. Give a frame, or dicts by name."
+                f"A logged row has {len(value)} values, and its columns are {len(names)}:"
+                f" {', '.join(names) or 'none'}. Give a value for each, a frame, or dicts."
             )
         rows.append(dict(zip(names, value, strict=True)))
     return rows

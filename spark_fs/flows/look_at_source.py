@@ -61,7 +61,7 @@ def look_at_file(path: Path, row_limit: int = LOOKED_ROWS) -> SourceLook:
 
     Raises:
         NotFoundError: There is no such file.
-        SettingsError: Its name tells no format that is known here.
+        SettingsError: Its name does not end as that of a format which is known here.
         SchemaError: It cannot be read as that, holds no rows, parts of microseconds, text that is
             not UTF-8 or a type that no feature has, or two of its columns would have one name.
     """
@@ -69,7 +69,10 @@ def look_at_file(path: Path, row_limit: int = LOOKED_ROWS) -> SourceLook:
     try:
         rows = _READERS[kind](path, kind, row_limit + 1)
     except (pa.ArrowInvalid, OSError, UnicodeDecodeError) as error:
-        raise SchemaError(f"{path} cannot be read as {kind}: {error}") from None
+        raise SchemaError(
+            f"{path} cannot be read as {kind}: {error}. Correct the file, or give it"
+            " the ending of its own format."
+        ) from None
     if not rows.num_rows:
         raise SchemaError(f"{path} has no rows: name a file that has some, to learn from.")
     rows = arrow_types.decode_dictionaries(rows)
@@ -143,7 +146,7 @@ def _find_kind(path: Path) -> str:
     kind = KINDS.get(path.suffix.lower())
     if kind is None:
         raise SettingsError(
-            f"{path.name!r} tells no format that is known here: name a file that ends in"
+            f"{path.name!r} does not say by its ending how it is read: name a file that ends in"
             f" {', '.join(KINDS)}, or a folder of Parquet files."
         )
     return kind

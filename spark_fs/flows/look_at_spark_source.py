@@ -117,7 +117,7 @@ def _find_kind(source: str, table: str | None) -> str:
         return "jdbc"
     if table:
         raise SettingsError(
-            f"--table {table} is for a database, and {source} is none: leave it out."
+            f"--table {table} names a table of a database, and {source} is not one: leave it out."
         )
     if source.startswith(TABLE_PREFIX):
         return "table"

@@ -252,7 +252,7 @@ def _compare_figures(
     for value in values:
         if isinstance(value, str | bool) or hasattr(value, "isoformat"):
             raise SettingsError(
-                f"{metric} of the monitored feature is {value!r}, which is no number: compare a"
+                f"{metric} of the monitored feature is {value!r}, which is not a number: compare a"
                 " figure of numbers, or count distinct values."
             )
     return comparison.compute_difference(*values)

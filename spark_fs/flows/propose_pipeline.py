@@ -140,7 +140,7 @@ def _read_instants(look: SourceLook, column: str) -> pa.ChunkedArray:
         example = values.drop_null().slice(0, 1).to_pylist()
         raise SchemaError(
             f"Column {column!r} of {look.path} is of type {type_}"
-            f"{f' ({example[0]!r})' if example else ''}, which is no time: write its values as"
+            f"{f' ({example[0]!r})' if example else ''}, which is not a time: write its values as"
             " 2024-01-31 or 2024-01-31T10:00:00Z, or as seconds or milliseconds since 1970."
         )
     if values.null_count:
@@ -165,8 +165,8 @@ def _check_distinct(names: Sequence[str | None]) -> None:
     for name in names:
         if name is not None and names.count(name) > 1:
             raise SettingsError(
-                f"Column {name!r} is named twice: a key, the event time and what is to be predicted"
-                " are different columns."
+                f"Column {name!r} is named twice: give a different column for each key, for --time"
+                " and for --label."
             )
 
 
@@ -174,8 +174,8 @@ def _check_keys(look: SourceLook, columns: Sequence[str]) -> None:
     for column in columns:
         if pa.types.is_nested(look.rows[column].type):
             raise SchemaError(
-                f"Column {column!r} of {look.path} is of type {look.types[column]}, which is no"
-                " type of a key: name another column by --key."
+                f"Column {column!r} of {look.path} is of type {look.types[column]}, which cannot"
+                " be a key: name another column by --key."
             )
         null_count = look.rows[column].null_count
         if null_count:

@@ -309,7 +309,7 @@ def _check_bounded_groups(option: str, bounds: Any, groups: Sequence[FeatureGrou
     for name in bounds if isinstance(bounds, Mapping) else ():
         if name not in names:
             raise SettingsError(
-                f"{option} names {name!r}, which is no group with rows online of this pipeline"
+                f"{option} names {name!r}, which is not a group of this pipeline with rows online"
                 f"{format_suggestions(name, names)}"
             )
 

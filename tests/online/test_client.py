@@ -344,7 +344,7 @@ def test_who_is_refused_is_told_so_at_once(url: str) -> None:
         spark_fs.Client(url, timeout=0)
     with pytest.raises(SettingsError, match="encoding 'xml' is not known"):
         spark_fs.Client(url, encoding="xml")
-    with pytest.raises(SettingsError, match="max_connections=0"):
+    with pytest.raises(SettingsError, match="max_connections=0 is not above 0: give how many"):
         spark_fs.Client(url, max_connections=0)
 
 
@@ -549,6 +549,16 @@ def test_a_token_that_no_header_can_hold_is_told_without_it(url: str, token: str
     with pytest.raises(SettingsError, match="The token has a space") as told:
         spark_fs.Client(url, token=token)
     assert "s3cret" not in str(told.value)
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["http://me:hunter22@host:port", "ftp://me:hunter22@host", "http://me:hunter22@host"],
+)
+def test_a_password_in_an_address_that_is_refused_is_told_to_nobody(address: str) -> None:
+    with pytest.raises(SettingsError, match="url") as refused:
+        spark_fs.Client(address)
+    assert "hunter22" not in str(refused.value)
 
 
 def test_a_name_is_a_name_whatever_is_in_it(url: str) -> None:

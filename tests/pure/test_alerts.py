@@ -426,8 +426,9 @@ def test_what_an_attempt_found_is_not_what_the_next_one_finds(
 
 def test_a_bound_of_no_group_is_named(fs: spark_fs.FeatureStore, receiver: Receiver) -> None:
     failed = run(fs, watching(receiver.url, max={"crads": "6h"}), "2024-01-21T05:00")
-    assert "freshness.max names 'crads', which is no group with rows online of this pipeline; " in (
-        str(failed.error)
+    assert (
+        "freshness.max names 'crads', which is not a group of this pipeline with rows online; "
+        in (str(failed.error))
     )
     assert receiver.bodies[0]["error"] == failed.error
 

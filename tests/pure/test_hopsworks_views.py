@@ -575,12 +575,12 @@ def test_vectors_and_frames_are_transformed_as_they_are_served(served: FeatureVi
     assert served.execute_mdts([[1]], request_parameters={"limit_": 200}) == [[0.5]]
     with pytest.raises(NotFoundError, match=r"Feature 'limit_' does not exist"):
         served.execute_odts(frame[["more"]])
-    with pytest.raises(SettingsError, match=r"{1: 2} is no vector"):
+    with pytest.raises(SettingsError, match=r"{1: 2} is not a vector"):
         served.transform({1: 2})
     assert math.isclose(served.transform([150], return_type="numpy")[0], 0.25)
     with pytest.raises(SettingsError, match=r"A vector has 2 values, and the view has 1 features"):
         served.transform([150, 1])
-    with pytest.raises(SettingsError, match=r"^5 is no vector: give a list of values"):
+    with pytest.raises(SettingsError, match=r"^5 is not a vector: give a list of values"):
         served.transform(5)
     with pytest.raises(NotFoundError, match=r"Feature 'limit_' does not exist"):
         served.transform(frame[["more"]])

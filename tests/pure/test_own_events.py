@@ -222,7 +222,10 @@ def test_its_groups_and_views_are_declared(
         (["--key", "shop"], "give --source too"),
         (["--source", "orders.csv"], "needs --key.*--time"),
         (["--source", "absent.csv", "--key", "a", "--time", "b"], "There is no file absent.csv"),
-        (["--source", "orders.xlsx", "--key", "a", "--time", "b"], "tells no format"),
+        (
+            ["--source", "orders.xlsx", "--key", "a", "--time", "b"],
+            "does not say by its ending how it is read",
+        ),
     ],
 )
 def test_what_init_refuses_writes_nothing(
@@ -337,7 +340,7 @@ def test_columns_that_cannot_be_what_they_are_named_for_are_refused(tmp_path: Pa
     file.write_text('{"shop": "a", "at": "2024-01-01", "tags": [1]}\n')
     with pytest.raises(spark_fs.errors.SettingsError, match="'at' is named twice"):
         propose(file, key="at", time="at")
-    with pytest.raises(spark_fs.errors.SchemaError, match=r"'tags' of .* no type of a key"):
+    with pytest.raises(spark_fs.errors.SchemaError, match=r"'tags' of .* which cannot be a key"):
         propose(file, key="tags", time="at")
 
 

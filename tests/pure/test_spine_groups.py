@@ -126,5 +126,5 @@ def test_a_spine_says_what_it_is_and_is_forgotten(fs: FeatureStore, view: Featur
     spine.delete()
     assert declare(fs, event_time=None).event_time is None
     unnamed = fs.create_spine(REQUESTS, ["card"], "asked")
-    with pytest.raises(SettingsError, match="This spine has no name, and nothing of it is kept"):
+    with pytest.raises(SettingsError, match="This spine has no name, so nothing of it is stored"):
         unnamed.delete()

@@ -145,10 +145,10 @@ def test_a_view_without_a_log_gets_one_with_what_is_logged_first(fs: FeatureStor
 
 
 def test_what_cannot_be_logged_is_named(view: FeatureView) -> None:
-    with pytest.raises(SettingsError, match=r"2 rows in one part and 3 in another"):
+    with pytest.raises(SettingsError, match=r"2 rows in one argument and 3 in another"):
         view.log(untransformed_features=[[1, 2.0], [1, 2.0]], serving_keys=["a", "b", "c"])
     with pytest.raises(
-        SettingsError, match=r"A row of 3 values is logged, and these are 2: n, rat"
+        SettingsError, match=r"A logged row has 3 values, and its columns are 2: n, rat"
     ):
         view.log(untransformed_features=[[1, 2.0, 3]])
     with pytest.raises(SchemaError, match=r"Column 'n' of the log is bigint, and 'x' is logged"):

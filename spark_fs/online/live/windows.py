@@ -151,9 +151,8 @@ class LiveWindows:
             )
         if fingerprint != self._fingerprint:
             raise OnlineStoreError(
-                f"What is online of feature group {self._group} is of other windows than those that"
-                " the view was made ready for: the group was made anew. Call init_serving() again,"
-                " after a sync_online() of the group."
+                f"Feature group {self._group} was made again with other windows than those that"
+                " this view was made ready for. Call its sync_online(), then init_serving() again."
             )
 
     def _find_edges(self, events: LiveEvents, extent: _Extent, at: int) -> tuple[int, int]:
@@ -177,8 +176,8 @@ class LiveWindows:
         if doubt.first != SINCE_EVER:
             missing = f"those from {from_micros(doubt.first).isoformat()} to {last}"
         return OnlineStoreError(
-            f"Window feature {extent.name!r} cannot be told of"
+            f"Window feature {extent.name!r} cannot be computed at"
             f" {from_micros(at).isoformat()}: its window begins or ends among events of feature"
-            f" group {self._group} that are not online one by one, {missing}. Sync the group again"
-            " by sync_online(), for an instant of the past with now= of that instant and full=True."
+            f" group {self._group} that are not online one by one, {missing}. Call sync_online();"
+            " for an instant of the past, sync_online(now=that instant, full=True)."
         )
