@@ -347,7 +347,7 @@ def read_yaml(path: Path, what: str) -> dict[str, Any]:
         if isinstance(error, OSError):
             reason = f"{error.strerror}"
         raise SettingsError(
-            f"{what} {path} cannot be read: {reason}. Name another, or none."
+            f"{what} {path} cannot be read: {reason}. Give the path of a file that is there."
         ) from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)

@@ -45,9 +45,9 @@ app.add_typer(config_app, name="config")
 
 @config_app.command("show")
 def show_config(as_json: JsonOption = False, config: ConfigOption = None) -> None:
-    """Show each setting, and where it comes from; passwords and tokens are not shown.
+    """Show each setting and where it comes from.
 
-    Example: spark-fs config show --config conf/production.yaml
+    Passwords and tokens are not shown. Example: spark-fs config show --config conf/production.yaml
     """
     settings = load_settings(config)
     rows = []
@@ -88,10 +88,11 @@ def _find_origin(name: str, config: Any) -> str:
 
 @app.command()
 def doctor(as_json: JsonOption = False, config: ConfigOption = None) -> None:
-    """Check what spark_fs needs: Python, Java, packages, jars, the databases, space for tables.
+    """Check what spark_fs needs on this machine.
 
-    Starts no JVM and changes nothing. Exit code 1 where something is missing that reading, writing
-    or serving needs. Example: spark-fs doctor
+    Python, Java, packages, jars, the databases, space for tables. It starts no JVM and changes
+    nothing. Exit code 1 where something is missing that reading, writing or serving needs. Example:
+    spark-fs doctor
     """
     checks: dict[str, Check] = {
         "python": platform.python_version,

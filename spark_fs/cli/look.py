@@ -34,7 +34,10 @@ _WRONG_PLACE = " If that is the wrong place, name the settings by --config or SP
 
 @app.command()
 def groups(as_json: JsonOption = False, config: ConfigOption = None) -> None:
-    """List the feature groups."""
+    """List the feature groups.
+
+    Example: spark-fs groups --json
+    """
     fs = login(config).get_feature_store()
     rows = []
     for group in fs.get_feature_groups() if has_catalog(fs) else ():
@@ -46,7 +49,10 @@ def groups(as_json: JsonOption = False, config: ConfigOption = None) -> None:
 
 @app.command()
 def views(as_json: JsonOption = False, config: ConfigOption = None) -> None:
-    """List the feature views."""
+    """List the feature views.
+
+    Example: spark-fs views
+    """
     fs = login(config).get_feature_store()
     rows = []
     for view in fs.get_feature_views() if has_catalog(fs) else ():
@@ -63,9 +69,9 @@ def search(
     as_json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
-    """Find groups, views, features and models: by name, description and tag, with typos.
+    """Find groups, views, features and models.
 
-    Example: spark-fs search wether delay
+    By name, description and tag, with typos. Example: spark-fs search wether delay
     """
     from spark_fs.flows.search import search_store
 
@@ -102,7 +108,7 @@ def show(
     training datasets. Example: spark-fs show flight_delays --commits 10
     """
     fs = open_store(config)
-    kinds = _find_kinds(fs, name)
+    kinds = find_kinds(fs, name)
     records = []
     if "group" in kinds:
         group = fs.get_feature_group(name, version)
@@ -162,7 +168,7 @@ def _describe_view(view: FeatureView) -> dict[str, Any]:
     }
 
 
-def _find_kinds(fs: FeatureStore, name: str) -> set[str]:
+def find_kinds(fs: FeatureStore, name: str) -> set[str]:
     """Whether it is the name of a group, a view, or both.
 
     NotFoundError with the nearest names where it is neither.
@@ -236,10 +242,10 @@ def report(
     """Write a page about a group or a view.
 
     One HTML file that needs nothing else: schema, statistics, histograms, correlations, commits,
-    validation, drift, lineage.
+    validation, drift, lineage. Example: spark-fs report flight_delays --out delays.html
     """
     fs = open_store(config)
-    if "group" in _find_kinds(fs, name):
+    if "group" in find_kinds(fs, name):
         file = fs.get_feature_group(name, version).report(out)
     else:
         file = fs.get_feature_view(name, version).report(training_dataset, out)

@@ -55,7 +55,10 @@ def sync(
     now: NowOption = None,
     config: ConfigOption = None,
 ) -> None:
-    """Bring the online tables up to their feature groups."""
+    """Bring the online tables up to their groups.
+
+    Example: spark-fs sync weather
+    """
     fs = open_store(config)
     due = _list_due_groups(fs, name, version)
     with make_progress_bar() as bar:
@@ -87,9 +90,11 @@ def verify(
     now: NowOption = None,
     config: ConfigOption = None,
 ) -> None:
-    """Compare the online tables with the offline latest.
+    """Compare what is online with what is offline.
 
-    Exit code 4 where a key differs, after its differences; 1 where they could not be compared.
+    The rows of the online tables with the latest rows of the groups. Exit code 4 where a key
+    differs, after its differences; 1 where they could not be compared. Example: spark-fs verify
+    weather --synced
     """
     fs = open_store(config)
     differ = False
@@ -120,10 +125,10 @@ def freshness(
     as_json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
-    """Show how old what is served is, without Spark.
+    """Show how old what is served is.
 
-    Exit code 4 where a group is older than --max or --max-lag allow. Example: spark-fs freshness
-    --max 2h
+    It needs no Spark. Exit code 4 where a group is older than --max or --max-lag allow. Example:
+    spark-fs freshness --max 2h
     """
     bounds = Bounds(_parse_bound(max_age), _parse_bound(max_lag))
     groups = _list_due_groups(open_store(config), name, version, silent=as_json)

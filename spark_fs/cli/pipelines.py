@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from spark_fs.api.project import login
+from spark_fs.base.times import parse_duration
 from spark_fs.cli.shared import (
     TIME_FORMAT,
     ConfigOption,
@@ -15,6 +18,7 @@ from spark_fs.cli.shared import (
     app,
     console,
     open_store,
+    print_json,
     print_table,
 )
 from spark_fs.errors import SettingsError
@@ -50,10 +54,13 @@ def runs(
     as_json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
-    """List the runs of pipelines, the newest first."""
+    """List the runs of pipelines, newest first.
+
+    Example: spark-fs runs flights --limit 3
+    """
     fs = open_store(config)
     if run_id is not None:
-        _show_run(fs.get_run(run_id))
+        _show_run(fs.get_run(run_id), as_json)
         return
     rows = []
     for run in fs.get_runs(pipeline, limit):
@@ -83,18 +90,59 @@ def run(
     ] = None,
     config: ConfigOption = None,
 ) -> None:
-    """Run what is due of a pipeline, on a Spark session of this process.
+    """Run what is due of a pipeline.
 
-    Modules are looked for on PYTHONPATH, then in the pipeline file's folder and those that its path
-    names. On a cluster use spark-submit and jobs/run_pipeline.py, which does the same. Exit codes:
-    0 done; 1 a step failed; 2 the file or a setting is wrong; 3 another run goes on; 4 a
-    verification, a validation or a monitor found something; 75 a retry may help.
+    It starts a Spark session in this process. On a cluster submit jobs/run_pipeline.py of the
+    repository by spark-submit, which does the same. Modules are looked for on PYTHONPATH, then in
+    the pipeline file's folder and those that its path names. Exit codes: 0 done; 1 a step failed; 2
+    the file or a setting is wrong; 3 another run goes on; 4 a verification, a validation or a
+    monitor found something; 75 a retry may help. Example: spark-fs run conf/pipelines/flights.yaml
     """
     from spark_fs.pipelines.command import execute
 
     if log_format not in ("text", "json"):
         raise SettingsError(f"--log-format is {log_format!r}: give text or json.")
     raise typer.Exit(execute(file, until, step or (), log_format, metrics, lineage, config))
+
+
+@app.command()
+def backfill(
+    file: Annotated[Path, typer.Argument(help="The pipeline, as a YAML file.")],
+    start: Annotated[
+        str | None,
+        typer.Option("--start", help="The first instant (UTC). Default: the pipeline's start."),
+    ] = None,
+    end: Annotated[
+        str | None,
+        typer.Option("--end", help="The end (UTC, excluded). Default: the last whole interval."),
+    ] = None,
+    group: Annotated[
+        list[str] | None, typer.Option("--group", help="A feature group; repeatable. Default: all.")
+    ] = None,
+    chunk: Annotated[
+        str | None,
+        typer.Option("--chunk", help="How long one commit is, as 31d. Default: the pipeline's."),
+    ] = None,
+    restart: Annotated[
+        bool, typer.Option("--restart", help="Build again what an earlier backfill finished.")
+    ] = False,
+    config: ConfigOption = None,
+) -> None:
+    """Build groups of a pipeline over the past.
+
+    Rows of start <= event time < end are built again by the functions of today, and replace those
+    that are there. One that was killed goes on behind its last chunk. Example: spark-fs backfill
+    conf/pipelines/flights.yaml --start 2013-01-01 --end 2013-02-01 --group weather
+    """
+    from spark_fs.pipelines.backfill import backfill_groups
+    from spark_fs.pipelines.declaration import load
+
+    pipeline = load(file)
+    interval = (start or pipeline.start, end or pipeline.until(datetime.now(UTC)))
+    length = parse_duration(chunk) if chunk else pipeline.chunk
+    fs = login(config).get_feature_store()
+    for job in backfill_groups(fs, pipeline, interval, group or (), length, restart):
+        console.print(str(job), soft_wrap=True)
 
 
 _ALERT_HEADINGS = ("pipeline", "what", "state", "since (UTC)", "groups", "told")
@@ -111,10 +159,10 @@ def alerts(
     as_json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
-    """List what receivers of alerts were told of and is not over, or send them a test.
+    """List open alerts, or send a test.
 
-    Exit code 1 where a test did not arrive. Example: spark-fs alerts conf/pipelines/flights.yaml
-    --test
+    An alert is open while what its receivers were told of is not over. Exit code 1 where a test did
+    not arrive. Example: spark-fs alerts conf/pipelines/flights.yaml --test
     """
     from spark_fs.pipelines.declaration import load
 
@@ -142,7 +190,10 @@ def _test_alerts(pipeline: Pipeline | None) -> None:
         raise typer.Exit(1)
 
 
-def _show_run(run: PipelineRun) -> None:
+def _show_run(run: PipelineRun, as_json: bool) -> None:
+    if as_json:
+        print_json([step.to_json() for step in run.steps])
+        return
     title = f"Run {run.id} of pipeline {run.pipeline}: {run.state}"
     if run.error:
         title += f": {run.error}"

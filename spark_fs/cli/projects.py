@@ -64,11 +64,11 @@ def init(
     ] = None,
     config: ConfigOption = None,
 ) -> None:
-    """Begin a project in a new folder, of your own events or of sample orders.
+    """Begin a project in a new folder.
 
-    With --source it looks at the file and writes a pipeline for it: how it is read, window features
-    of each entity, and a view to serve. Example: spark-fs init shop --source orders.csv --key shop
-    --time ordered_at
+    Of your own events, or of sample orders without --source. It looks at your file and writes a
+    pipeline for it: how it is read, window features of each entity, and a view to serve. Example:
+    spark-fs init shop --source orders.csv --key shop --time ordered_at
     """
     target = _check_target(name)
     if source is None:

@@ -140,12 +140,12 @@ def serve(
     insecure: InsecureOption = False,
     config: ConfigOption = None,
 ) -> None:
-    """Serve feature vectors over HTTP, without Spark.
+    """Serve feature vectors over HTTP.
 
-    POST /v1/feature-vectors, GET /v1/feature-views/NAME, /health, /ready, /metrics and /docs. With
-    a token (SPARK_FS_TOKEN, or --token-file) callers must bring it, but for /health and /ready;
-    without one, and without --tls-client-ca, it listens on loopback alone. It needs the extra: pip
-    install 'spark_fs[serve]'.
+    Without Spark: POST /v1/feature-vectors, GET /v1/feature-views/NAME, /health, /ready, /metrics
+    and /docs. With a token (SPARK_FS_TOKEN, or --token-file) callers must bring it, but for /health
+    and /ready; without one, and without --tls-client-ca, it listens on loopback alone. It needs the
+    extra: pip install 'spark_fs[serve]'. Example: spark-fs serve --view late_arrivals --workers 2
     """
     from spark_fs.server.certificates import read_tls_files
     from spark_fs.server.guard import Limits
@@ -210,11 +210,11 @@ def ui(
     insecure: InsecureOption = False,
     config: ConfigOption = None,
 ) -> None:
-    """Explore the store in a browser, read-only, without Spark.
+    """Explore the store in a browser.
 
-    With a token (SPARK_FS_TOKEN, or --token-file) the browser asks for it: any user, and the token
-    as password; without one it listens on loopback alone. It needs the extra: pip install
-    'spark_fs[serve]'.
+    Read-only, without Spark. With a token (SPARK_FS_TOKEN, or --token-file) the browser asks for
+    it: any user, and the token as password; without one it listens on loopback alone. It needs the
+    extra: pip install 'spark_fs[serve]'. Example: spark-fs ui --port 8090
     """
     from spark_fs.server.explorer import serve_explorer
 

@@ -28,9 +28,9 @@ def head(
     as_json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
-    """Show some rows of a feature group, without Spark.
+    """Show some rows of a feature group.
 
-    Example: spark-fs head flight_delays -n 3
+    Without Spark. Example: spark-fs head flight_delays -n 3
     """
     feature_group = open_store(config).get_feature_group(group, version)
     if not feature_group.schema:
@@ -58,9 +58,10 @@ def vector(
     as_json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
-    """Show one feature vector, as a serving application gets it, without Spark.
+    """Show one feature vector.
 
-    Example: spark-fs vector late_arrivals id=2013-01-01-UA-1545
+    As a serving application gets it, without Spark. Example: spark-fs vector late_arrivals
+    id=2013-01-01-UA-1545
     """
     feature_view = open_store(config).get_feature_view(view, version)
     feature_view.init_serving(training_dataset)

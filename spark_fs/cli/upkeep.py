@@ -10,11 +10,12 @@ from spark_fs.cli.shared import ConfigOption, app, console
 
 @app.command()
 def migrate(config: ConfigOption = None) -> None:
-    """Bring the metadata database up to this release.
+    """Upgrade the metadata database.
 
-    One on a server is changed by this command alone, since processes of earlier releases cannot
-    open it afterwards; one in SQLite is brought up when it is opened. A backup before it is the way
-    back.
+    It is brought up to this release. One on a server is changed by this command alone, since
+    processes of earlier releases cannot open it afterwards; one in SQLite is brought up when it is
+    opened. A backup before it is the way back. Example: spark-fs migrate --config
+    conf/settings.yaml
     """
     from spark_fs.catalog.database import upgrade_database
 
@@ -33,7 +34,8 @@ def migrate(config: ConfigOption = None) -> None:
 def jars() -> None:
     """Print the jars for spark-submit --jars.
 
-    The first time they are resolved from Maven Central into a cache.
+    The first time they are resolved from Maven Central into a cache. Example: spark-submit --jars
+    "$(spark-fs jars)" job.py
     """
     from spark_fs.tables.delta.jars import resolve_jars
 

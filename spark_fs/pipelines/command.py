@@ -10,7 +10,13 @@ from types import FrameType
 from typing import NoReturn
 
 from spark_fs.api.project import login
-from spark_fs.errors import LockedError, SettingsError, SetupError, SparkFSError
+from spark_fs.errors import (
+    InvalidNameError,
+    LockedError,
+    SettingsError,
+    SetupError,
+    SparkFSError,
+)
 from spark_fs.pipelines.declaration import load
 from spark_fs.pipelines.logs import LOGGER, JsonFormatter, LogListener, TextFormatter
 from spark_fs.pipelines.run import Listener, run
@@ -64,15 +70,20 @@ def execute(
         fs = login(config).get_feature_store()
         listeners = _make_listeners(metrics, lineage)
         result = run(fs, pipeline, until, only, listeners)
-    except (SettingsError, SetupError) as error:
-        return _log_refusal(error, INVALID)
-    except LockedError as error:
-        return _log_refusal(error, LOCKED)
     except SparkFSError as error:
-        return _log_refusal(error, RETRY if error.retryable else FAILED)
+        return _log_refusal(error, choose_exit_code(error))
     if result.state == "failed":
         return RETRY if result.retryable else FAILED
     return DIFFERS if result.state == "differs" else FINISHED
+
+
+def choose_exit_code(error: SparkFSError) -> int:
+    """The exit code of a command that an error ends, one of ``CODES``."""
+    if isinstance(error, (SettingsError, SetupError, InvalidNameError)):
+        return INVALID
+    if isinstance(error, LockedError):
+        return LOCKED
+    return RETRY if error.retryable else FAILED
 
 
 def _make_listeners(metrics: str | Path | None, lineage: str | None) -> list[Listener]:

@@ -1,17 +1,30 @@
 """Commands that look at a store, over one that a release left: no JVM, and what programs read."""
 
 import json
+import re
 import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer
 from releases.unpack import unpack
 
 import spark_fs
 from spark_fs import cli
+from spark_fs.errors import (
+    ConflictError,
+    InvalidNameError,
+    LockedError,
+    NotFoundError,
+    SettingsError,
+    SetupError,
+    SparkFSError,
+)
 from spark_fs.flows.search import search_store
+from spark_fs.pipelines.command import choose_exit_code
 
 from conftest import ROOT
 
@@ -43,6 +56,82 @@ def test_the_version_is_printed(run: Run) -> None:
     assert run("--version") == f"spark_fs {spark_fs.__version__}\n"
     assert "Commands:" in run("-h")
     assert "Example: spark-fs head" in run("head", "-h")
+
+
+def list_commands() -> dict[str, Any]:
+    """Every command by the words that call it."""
+    found: dict[str, Any] = {}
+    for name, command in typer.main.get_command(cli.app).commands.items():  # type: ignore[attr-defined] # a group
+        inner = getattr(command, "commands", None)
+        if inner is None:
+            found[name] = command
+        else:
+            found |= {f"{name} {each}": inner[each] for each in inner}
+    return found
+
+
+@pytest.mark.parametrize("words", list_commands())
+def test_the_help_of_each_command_has_a_whole_summary_and_an_example(words: str) -> None:
+    command = list_commands()[words]
+    assert not command.get_short_help_str().endswith("...")  # which lists show
+    text = " ".join(command.help.split())
+    assert re.search(r'Example: spark-fs \w|Example: spark-submit --jars "\$\(spark-fs jars', text)
+    assert f"spark-fs {words}" in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["head", "absent"], 1),
+        (["run", "absent.yaml"], 2),
+        (["run", "absent.yaml", "--log-format", "xml"], 2),
+        (["init", "Not-A-Name"], 2),
+        (["groups", "--config", "absent.yaml"], 2),
+        (["groups", "--no-such-option"], 2),
+    ],
+)
+def test_a_mistake_of_the_caller_is_told_from_a_failure(
+    arguments: list[str], code: int, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SPARK_FS_HOME", str(home))
+    monkeypatch.setattr(sys, "argv", ["spark-fs", *arguments])
+    with pytest.raises(SystemExit) as end:
+        cli.main()
+    assert end.value.code == code
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (SettingsError("x"), 2),
+        (SetupError("x"), 2),
+        (InvalidNameError("x"), 2),
+        (LockedError("x"), 3),
+        (ConflictError("x"), 75),
+        (NotFoundError("x"), 1),
+    ],
+)
+def test_each_kind_of_error_has_its_exit_code(error: SparkFSError, code: int) -> None:
+    assert choose_exit_code(error) == code
+
+
+def test_drift_is_told_with_what_crossed(run: Run, home: Path) -> None:
+    days = ("--now", "2024-01-06", "--current", "3d", "--reference", "3d", "--feature", "amount")
+    said = run("drift", "payments", *days, "--threshold", "psi=1000000")
+    assert "no threshold crossed by 1 features" in said
+    (record,) = json.loads(
+        run("drift", "payments", *days, "--threshold", "psi=0", "--json", code=4)
+    )
+    assert (record["feature"], record["crossed"]) == ("amount", ["psi"])
+    run("drift", "payments", "--threshold", "psi", code="--threshold 'psi' has no limit")
+    run("drift", "fraud", code="'fraud' is a feature view: say by --training-dataset")
+
+
+def test_one_run_is_json_too(run: Run) -> None:
+    (record,) = json.loads(run("runs", "--json"))
+    steps = json.loads(run("runs", "--run", record["run"], "--json"))
+    assert [step["name"] for step in steps]
+    assert {step["state"] for step in steps} <= {"finished", "differs", "failed", "skipped"}
 
 
 def test_lists_are_json_for_programs(run: Run) -> None:

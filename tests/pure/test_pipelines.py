@@ -432,8 +432,8 @@ def test_the_job_says_its_exit_codes() -> None:
     assert (wrong.returncode, wrong.stdout) == (
         2,
         (
-            "error: Pipeline file absent.yaml cannot be read: No such file or directory. Name"
-            " another, or none.\n"
+            "error: Pipeline file absent.yaml cannot be read: No such file or directory. Give"
+            " the path of a file that is there.\n"
         ),
     )
 

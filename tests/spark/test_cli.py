@@ -126,7 +126,7 @@ def test_a_sync_says_what_it_wrote(run: Run, clicks: FeatureGroup) -> None:
     assert run("sync", "--full").splitlines()[-1].startswith(written.format(2, 1))
 
 
-def test_verify_says_what_differs_and_exits_with_1(
+def test_verify_says_what_differs_and_exits_with_4(
     run: Run, home: Path, clicks: FeatureGroup
 ) -> None:
     run("sync")
@@ -144,13 +144,57 @@ def test_verify_says_what_differs_and_exits_with_1(
     assert run("verify", "clicks", "--synced").startswith("verify clicks_1: no difference")
 
 
+def test_a_backfill_builds_the_groups_that_are_named(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "of_shops.py").write_text(
+        "def shops(fs):\n"
+        "    return fs.get_or_create_feature_group('shops', primary_key=['s'], event_time='at')\n"
+        "def other(fs):\n"
+        "    return fs.get_or_create_feature_group('other', primary_key=['s'], event_time='at')\n"
+        "def build(spark, start, end):\n"
+        "    rows = [(n, start, end) for n in range(3)]\n"
+        "    return spark.createDataFrame(rows, 's int, at timestamp, until timestamp')\n"
+        "PIPELINE = {shops: build, other: build}\n"
+    )
+    file = tmp_path / "shops.yaml"
+    file.write_text("name: shops\ngroups: of_shops\nsteps: [incremental]\n")
+    run("backfill", str(file), store=tmp_path, code="'shops' has no start, and --start")
+    interval = ("--start", "2024-01-01", "--end", "2024-01-03")
+    built = run(
+        "backfill", str(file), *interval, "--group", "shops", "--chunk", "1d", store=tmp_path
+    )
+    assert built == (
+        "backfill shops_1: read 6, inserted 6, updated 0, unchanged 0, set aside 0, chunks 2\n"
+    )
+    run(
+        "backfill",
+        str(file),
+        *interval,
+        "--group",
+        "shop",
+        store=tmp_path,
+        code="did you mean 'shops'",
+    )
+    rows = (
+        spark_fs.login({"home": tmp_path})
+        .get_feature_store()
+        .get_feature_group("shops")
+        .read("pandas")
+    )
+    assert sorted(rows["at"].dt.strftime("%Y-%m-%d")) == ["2024-01-01"] * 3 + ["2024-01-02"] * 3
+    run("head", "other", store=tmp_path)  # declared, and not built
+    assert "No feature" not in run("groups", store=tmp_path)
+
+
 def test_help_says_what_each_command_does(run: Run) -> None:
     said = run("--help")
     for line in (
         "List the feature groups.",
         "List the feature views.",
         "Show one group or view",
-        "Bring the online tables up to their feature groups.",
+        "Bring the online tables up to their groups.",
     ):
         assert line in said
 
