@@ -27,16 +27,22 @@ def main() -> None:
     """Start the explorer over the demo's store, and take every picture."""
     chromium = shutil.which("chromium") or shutil.which("google-chrome")
     if chromium is None or not HOME.exists():
-        sys.exit("Install Chromium and run `make demo` first: the pictures are of its store.")
+        sys.exit(
+            "Install Chromium and run `make demo` first: the pictures are of its store."
+        )
     command = [sys.executable, "-m", "spark_fs.cli", "ui", "--port", "0"]
     environment = {"SPARK_FS_HOME": str(HOME), "PATH": "/usr/bin:/bin"}
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as explorer:
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, text=True, env=environment
+    ) as explorer:
         assert explorer.stdout
         found = re.search(r"http://\S+/", explorer.stdout.readline())
         assert found
         try:
             with sync_playwright() as played:
-                browser = played.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+                browser = played.chromium.launch(
+                    executable_path=chromium, args=["--no-sandbox"]
+                )
                 for name in PICTURES:
                     take(browser, found[0].rstrip("/"), name)
                 browser.close()
@@ -47,7 +53,9 @@ def main() -> None:
 def take(browser: Any, address: str, name: str) -> None:
     """Take one picture, from the top of the page but where its address names a feature."""
     path, width, height, scheme = PICTURES[name]
-    page = browser.new_page(viewport={"width": width, "height": height}, color_scheme=scheme)
+    page = browser.new_page(
+        viewport={"width": width, "height": height}, color_scheme=scheme
+    )
     page.goto(address + path)
     page.wait_for_timeout(500)  # until the page has scrolled to what its address names
     page.screenshot(path=FOLDER / name)

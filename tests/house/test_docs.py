@@ -48,7 +48,16 @@ from spark_fs.pipelines import Pipeline
 from spark_fs.server.vector_server import build_vector_app
 from spark_fs.settings import Settings
 
-from documents import COMMANDS_ALONE, DOCS, DOCUMENTS, ROOT, WALKS, list_code, list_commands
+from documents import (
+    COMMANDS_ALONE,
+    DOCS,
+    DOCUMENTS,
+    ROOT,
+    WALKS,
+    list_blocks,
+    list_code,
+    list_commands,
+)
 from serving import put, served, store
 
 CLIENT = DOCS / "client.md"  # which asks a server
@@ -121,6 +130,18 @@ def test_every_block_is_of_a_language_that_is_looked_at() -> None:
 def test_every_yaml_block_is_a_pipeline(document: Path) -> None:
     for block in list_code(document, "yaml"):
         assert Pipeline.of(yaml.safe_load(block)).steps
+
+
+WIDEST = 89  # letters that the column of a page shows without scrolling
+PRINTED = DOCS / "tutorials" / "flights.md"  # whose output is as the program prints it
+
+
+def test_code_is_as_wide_as_its_column() -> None:
+    pages = [page for page in DOCUMENTS if page != PRINTED]
+    lines = [
+        line for page in pages for block in list_blocks(page) for line in block.text.splitlines()
+    ]
+    assert not [line for line in lines if len(line) > WIDEST]
 
 
 def test_every_command_of_the_documents_is_there() -> None:
