@@ -10,6 +10,7 @@ import typer
 from rich.progress import Progress, TaskID
 
 from spark_fs.base.times import format_age, parse_duration
+from spark_fs.cli.completion import complete_group
 from spark_fs.cli.shared import (
     ConfigOption,
     JsonOption,
@@ -31,7 +32,10 @@ if TYPE_CHECKING:
     from spark_fs.spec.freshness import Freshness
 
 GroupArgument = Annotated[
-    str | None, typer.Argument(help="A feature group; without it, every online group.")
+    str | None,
+    typer.Argument(
+        help="A feature group; without it, every online group.", autocompletion=complete_group
+    ),
 ]
 
 

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from spark_fs.base import json_values
+from spark_fs.cli.completion import complete_group, complete_view
 from spark_fs.cli.shared import (
     ConfigOption,
     JsonOption,
@@ -22,7 +23,7 @@ from spark_fs.errors import SettingsError
 
 @app.command()
 def head(
-    group: Annotated[str, typer.Argument(help="A feature group.")],
+    group: Annotated[str, typer.Argument(help="A feature group.", autocompletion=complete_group)],
     rows: Annotated[int, typer.Option("--rows", "-n", min=1, help="How many rows.")] = 5,
     version: VersionOption = None,
     as_json: JsonOption = False,
@@ -42,7 +43,7 @@ def head(
 
 @app.command()
 def vector(
-    view: Annotated[str, typer.Argument(help="A feature view.")],
+    view: Annotated[str, typer.Argument(help="A feature view.", autocompletion=complete_view)],
     keys: Annotated[list[str], typer.Argument(help="The keys of the entity, as in card=a.")],
     version: VersionOption = None,
     training_dataset: Annotated[

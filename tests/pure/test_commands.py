@@ -1,8 +1,10 @@
 """Commands that look at a store, over one that a release left: no JVM, and what programs read."""
 
 import json
+import os
 import re
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +16,7 @@ from releases.unpack import unpack
 
 import spark_fs
 from spark_fs import cli
+from spark_fs.cli import completion
 from spark_fs.errors import (
     ConflictError,
     InvalidNameError,
@@ -125,6 +128,29 @@ def test_drift_is_told_with_what_crossed(run: Run, home: Path) -> None:
     assert (record["feature"], record["crossed"]) == ("amount", ["psi"])
     run("drift", "payments", "--threshold", "psi", code="--threshold 'psi' has no limit")
     run("drift", "fraud", code="'fraud' is a feature view: say by --training-dataset")
+
+
+def test_a_shell_completes_names_of_the_store(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = {"_SPARK_FS_COMPLETE": "complete_bash", "COMP_WORDS": "spark-fs show se"}
+    done = subprocess.run(
+        [Path(sys.executable).with_name("spark-fs")],
+        env={**os.environ, **asked, "COMP_CWORD": "2", "SPARK_FS_HOME": str(home)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout.split() == ["served"]
+    monkeypatch.setenv("SPARK_FS_HOME", str(home))
+    assert completion.complete_group("pay") == ["payments"]
+    assert completion.complete_view("fr") == ["fraud"]
+    assert completion.complete_group("nothing") == []
+    monkeypatch.setenv("SPARK_FS_HOME", str(tmp_path))  # where there is no store, none is made
+    assert completion.complete_group_or_view("") == []
+    assert not list(tmp_path.iterdir())
+    monkeypatch.setenv("SPARK_FS_CONFIG", str(tmp_path / "absent.yaml"))
+    assert completion.complete_group_or_view("") == []
 
 
 def test_one_run_is_json_too(run: Run) -> None:
