@@ -54,7 +54,7 @@ def sync(
     version: VersionOption = None,
     full: Annotated[
         bool,
-        typer.Option("--full", help="Load the whole table anew, beside the one that is served."),
+        typer.Option("--full", help="Load the whole table again, next to the one that is served."),
     ] = False,
     now: NowOption = None,
     config: ConfigOption = None,

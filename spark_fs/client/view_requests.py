@@ -85,7 +85,7 @@ class RemoteViewState:
         self.description = description
         if list(description.get_columns(is_transformed)) != features:
             raise OnlineStoreError(
-                f"The server {self._server.url} made feature view {description.name!r} ready anew,"
+                f"The server {self._server.url} made feature view {description.name!r} ready again,"
                 " and not all of its processes have done so yet: ask again in some seconds."
             )
         return description

@@ -23,7 +23,7 @@ def keep_first_or_last(frame: DataFrame, group: GroupSpec, options: WriteOptions
     if order not in frame.columns:
         if options.order_by is None:
             raise SettingsError(
-                f"write_options keep={options.keep!r} needs order_by beside it: the rows of a Spark"
+                f"write_options keep={options.keep!r} needs order_by too: the rows of a Spark"
                 " DataFrame have no order of their own."
             )
         raise NotFoundError.for_name(

@@ -205,7 +205,7 @@ class WindowBuild:
         if taken_in is None:
             raise SettingsError(
                 f"What feature group {self.group} was made of is not known: the table of its source"
-                f" was made anew since. Build it again by backfill('{built.to_json()[0]}',"
+                f" was made again since. Build it again by backfill('{built.to_json()[0]}',"
                 f" '{built.to_json()[1]}', restart=True)."
             )
         if taken_in == self.source.version:

@@ -205,7 +205,7 @@ class WorkerSupervisor:
             pause = min(_LAST_PAUSE, _FIRST_PAUSE * 2 ** (deaths - 2))
         self._deaths[number] = (deaths, now + pause)
         LOGGER.error(
-            "Worker %d (process %d) ended with code %s: it is begun anew in %g s",
+            "Worker %d (process %d) ended with code %s: it is started again in %g s",
             number,
             worker.process.pid,
             worker.process.exitcode,

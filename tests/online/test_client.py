@@ -508,7 +508,7 @@ def test_no_value_is_told_by_the_name_of_another(
     server = scripted((200, {}, older), (200, {}, newer), (200, {}, older))
     with spark_fs.Client(server.url, encoding="json") as client:
         view = client.get_feature_view("v")
-        with pytest.raises(OnlineStoreError, match=r"'v' ready anew.*ask again") as told:
+        with pytest.raises(OnlineStoreError, match=r"'v' ready again.*ask again") as told:
             view.get_feature_vector({"k": 1}, return_type=return_type)
         assert told.value.retryable
 

@@ -464,7 +464,7 @@ def test_a_run_needs_a_backfill_and_a_source_that_is_the_same(store: Store) -> N
     store.events.tracked_id = "spark_fs.source.another"
     with pytest.raises(
         SettingsError,
-        match=r"the table of its source was made anew since\. Build it again by backfill\('1970-01-01T00:00:00\+00:00', '1970-01-01T00:00:05\+00:00', restart=True\)",
+        match=r"the table of its source was made again since\. Build it again by backfill\('1970-01-01T00:00:00\+00:00', '1970-01-01T00:00:05\+00:00', restart=True\)",
     ):
         store.run_until(10)
     store.backfill(0, 5, restart=True)

@@ -142,7 +142,7 @@ def test_workers_share_a_port_and_their_figures_and_one_that_dies_is_begun_anew(
         assert [ask(port, BODY.encode())[0] for _ in range(20)] == [200] * 20
         os.kill(worker_ids(served)[0], signal.SIGKILL)
         wait_for_workers(served, 3)
-        assert any("ended with code -9: it is begun anew" in line for line in served.said)
+        assert any("ended with code -9: it is started again" in line for line in served.said)
         assert [ask(port, BODY.encode())[0] for _ in range(20)] == [200] * 20
         # the connections of each worker: figures are the same, whoever is asked
         for _ in range(4):

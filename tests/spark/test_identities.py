@@ -111,7 +111,7 @@ def test_names_of_our_own_columns_are_refused(group: Make, spark: SparkSession) 
             for options in ({}, {"keep": "last", "order_by": "v"}, {"keep": "last"}):
                 with pytest.raises((SchemaError, InvalidNameError), match=name):
                     made.insert(given, write_options=options)
-    with pytest.raises(SettingsError, match="needs order_by beside it"):
+    with pytest.raises(SettingsError, match="needs order_by too"):
         made.insert(spark.createDataFrame(frame), write_options={"keep": "last"})
 
 

@@ -258,7 +258,7 @@ def test_a_source_that_was_made_anew_is_built_again(fs: FeatureStore, events: Fe
     events.delete(force=True)
     again = fs.create_feature_group("events", primary_key=["id"], event_time="t")
     again.insert(to_frame(hourly(at("01-01"), 30, first_id=7)))
-    with pytest.raises(SettingsError, match="the table of its source was made anew since"):
+    with pytest.raises(SettingsError, match="the table of its source was made again since"):
         windows.run_incremental("2024-01-03")
     windows.backfill("2024-01-01", "2024-01-02", restart=True)
     windows.run_incremental("2024-01-03")

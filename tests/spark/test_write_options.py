@@ -81,7 +81,7 @@ def test_keep_needs_an_order_where_a_frame_has_none(fs: FeatureStore, spark: Spa
     clicks = fs.create_feature_group("clicks", primary_key=["k"], event_time="at")
     with pytest.raises(
         SettingsError,
-        match="keep='last' needs order_by beside it: the rows of a Spark DataFrame have no order",
+        match="keep='last' needs order_by too: the rows of a Spark DataFrame have no order",
     ):
         clicks.insert(spark.createDataFrame(TWICE), write_options={"keep": "last"})
     with pytest.raises(
