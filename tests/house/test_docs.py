@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from dataclasses import fields
+from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -45,8 +46,13 @@ from spark_fs.api.view_serving import ServingMixin
 from spark_fs.api.written_group import WrittenGroup
 from spark_fs.cli import app
 from spark_fs.pipelines import Pipeline
+from spark_fs.pipelines.metrics import MetricsListener
+from spark_fs.server.freshness_metrics import FreshnessCollector
+from spark_fs.server.online_server_metrics import OnlineServerCollector
+from spark_fs.server.serving_metrics import ServingMetrics
 from spark_fs.server.vector_server import build_vector_app
 from spark_fs.settings import Settings
+from spark_fs.spec.pipeline_run import PipelineRun, StepRecord
 
 from documents import (
     COMMANDS_ALONE,
@@ -246,6 +252,23 @@ def test_the_page_of_settings_names_every_one() -> None:
     page = (ROOT / "docs" / "settings.md").read_text()
     table = re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE)
     assert table == [each.name for each in fields(Settings)]
+
+
+def test_the_page_of_metrics_names_every_one(tmp_path: Path) -> None:
+    page = (DOCS / "reference" / "metrics.md").read_text()
+    named = re.findall(r"^\| `(spark_fs_\w+)` \|", page, re.MULTILINE)
+    stores = spark_fs.login({"home": tmp_path}).get_feature_store()._stores
+    collectors = (FreshnessCollector(stores), OnlineServerCollector(stores))
+    kept = {
+        f"{family.name}_total" if family.type == "counter" else family.name
+        for family in ServingMetrics(collectors).registry.collect()
+    }
+    now = datetime.now(UTC)
+    run = PipelineRun("1", "hourly", now, now, now, "finished", (StepRecord("sync", "finished"),))
+    file = tmp_path / "metrics.prom"
+    MetricsListener(file).on_end(run, None)
+    written = set(re.findall(r"^# TYPE (\w+) ", file.read_text(), re.MULTILINE))
+    assert sorted(named) == sorted(kept | written)
 
 
 def test_architecture_names_every_room() -> None:
