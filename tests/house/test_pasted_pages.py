@@ -56,7 +56,6 @@ NOT_PASTED = {  # of pages that are walked, and of others
     "spark-fs run conf/pipelines/flights.yaml": "a year of flights, which make demo builds by jobs",
     "spark-fs runs flights --limit 3": "it goes on from that",
     "spark-fs runs --run 1f2e": "the same",
-    "spark-fs backfill conf/pipelines/flights.yaml": "a start of Spark: tests/spark/test_cli.py",
     "export SOURCE_USER=reader": "it needs that database: tests/spark/test_own_sources.py has one",
     "export SOURCE_PASSWORD=...": "the same",
     "spark-fs init my_orders --source jdbc:": "the same",
