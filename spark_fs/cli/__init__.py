@@ -8,12 +8,12 @@ from collections.abc import Callable
 from spark_fs.base.terminal import escape_for_terminal
 from spark_fs.cli import (
     doctor,
-    drift,
     look,
     online,
     pipelines,
     projects,
     servers,
+    show_drift,
     show_values,
     upkeep,
 )
@@ -30,7 +30,7 @@ COMMANDS = (
     servers,
     projects,
     pipelines,
-    drift,
+    show_drift,
     upkeep,
     doctor,
 )  # whose import adds them

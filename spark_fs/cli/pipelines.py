@@ -134,7 +134,7 @@ def backfill(
     that are there. One that was killed goes on behind its last chunk. Example: spark-fs backfill
     conf/pipelines/flights.yaml --start 2013-01-01 --end 2013-02-01 --group weather
     """
-    from spark_fs.pipelines.backfill import backfill_groups
+    from spark_fs.pipelines.backfill_groups import backfill_groups
     from spark_fs.pipelines.declaration import load
 
     pipeline = load(file)
