@@ -20,12 +20,20 @@ import spark_fs
 from spark_fs.api.feature_group import FeatureGroup
 from spark_fs.api.feature_store import FeatureStore
 from spark_fs.flows import read
+from spark_fs.tables.delta.class_archive import list_archive_options
+from spark_fs.tables.delta.java import find_java
 from spark_fs.tables.delta.session import get_session
 
 from servers import FOLDERS, KINDS
 from standalone import FOLDER, Cluster
 
 T = TypeVar("T")
+# Tests start many JVMs for a minute each: Java's second compiler, which takes half of such a minute,
+# is left out, and classes are taken from an archive where there is one.
+os.environ.setdefault(
+    "SPARK_SUBMIT_OPTS",
+    " ".join(["-XX:TieredStopAtLevel=1", *list_archive_options(find_java())]),
+)
 ROOT = Path(__file__).parents[1]
 
 

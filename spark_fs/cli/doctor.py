@@ -100,6 +100,7 @@ def doctor(as_json: JsonOption = False, config: ConfigOption = None) -> None:
         **{name: partial(version, name) for name in _PACKAGES},
         "java": _describe_java,
         "jars": _describe_jars,
+        "archive of classes": _describe_archive,
         "store": lambda: _describe_place(config),
         "metadata database": lambda: _check_catalog(config),
         "online store": lambda: _check_online(config),
@@ -119,9 +120,19 @@ def doctor(as_json: JsonOption = False, config: ConfigOption = None) -> None:
 
 
 def _describe_java() -> str:
-    from spark_fs.tables.delta.java import check_java
+    from spark_fs.tables.delta.java import find_java
 
-    return f"version {check_java()}, for writing and for what the local engine does not read"
+    return f"version {find_java().major}, for writing and for what the local engine does not read"
+
+
+def _describe_archive() -> str:
+    from spark_fs.tables.delta.class_archive import get_archive, list_archive_options
+    from spark_fs.tables.delta.java import find_java
+
+    java = find_java()
+    if list_archive_options(java):
+        return str(get_archive(java))
+    return "none: spark-fs archive-classes makes one, with which Spark starts faster"
 
 
 def _describe_jars() -> str:

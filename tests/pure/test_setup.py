@@ -13,7 +13,7 @@ import pytest
 
 from spark_fs.errors import SettingsError, SetupError
 from spark_fs.tables.delta.jars import check_digest, get_cache_folder, resolve_jars
-from spark_fs.tables.delta.java import check_java
+from spark_fs.tables.delta.java import find_java
 from spark_fs.tables.delta.jvm import _escape_property, parse_submit_args, start_jvm
 
 ROOT = Path(__file__).parents[2]
@@ -33,7 +33,7 @@ def test_java_17_and_later_will_do(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str, major: int
 ) -> None:
     monkeypatch.setenv("JAVA_HOME", str(java(tmp_path, version)))
-    assert check_java() == major
+    assert find_java().major == major
 
 
 @pytest.mark.parametrize(("version", "major"), [("1.8.0_402", 8), ("11.0.2", 11)])
@@ -45,7 +45,7 @@ def test_an_older_java_is_refused(
         SetupError,
         match=rf"Spark needs Java 17, but {tmp_path}/bin/java is version {major}. Install Java 17",
     ):
-        check_java()
+        find_java()
 
 
 def test_no_java_at_all(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -54,7 +54,7 @@ def test_no_java_at_all(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None
     with pytest.raises(
         SetupError, match=r"Spark needs Java 17 and none was found by PATH. Install Java 17"
     ):
-        check_java()
+        find_java()
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ import pyspark
 
 from spark_fs.base import private_files
 from spark_fs.errors import SetupError
-from spark_fs.tables.delta.java import check_java
+from spark_fs.tables.delta.java import find_java
 
 _DELTA_ARTIFACTS = ("delta-spark_4.2_2.13", "delta-storage")
 _DELTA_EXCLUDES = (
@@ -98,7 +98,7 @@ def check_digest(path: Path, name: str) -> None:
 
 
 def _resolve_from_maven(package: str, jars: list[Path], excludes: str) -> None:
-    check_java()
+    find_java()
     folder = jars[0].parent
     private_files.make_folder(folder)
     with tempfile.TemporaryDirectory(dir=folder) as work:

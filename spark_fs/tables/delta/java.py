@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 from spark_fs.errors import SetupError
@@ -19,8 +20,17 @@ INSTALL_HINT = (
 )
 
 
-def check_java() -> int:
-    """The major version of the Java that Spark will start.
+@dataclass(frozen=True)
+class JavaProgram:
+    """The Java that Spark will start, and what it says of its version."""
+
+    path: str
+    major: int
+    version_text: str
+
+
+def find_java() -> JavaProgram:
+    """The Java that Spark will start.
 
     SetupError when there is none, or an older one than 17.
     """
@@ -43,11 +53,11 @@ def check_java() -> int:
             f"Spark needs Java {MINIMUM_VERSION}, but {java} is version {major or 'unknown'}."
             f" {INSTALL_HINT}"
         )
-    return major
+    return JavaProgram(java, major, run.stderr)
 
 
 if __name__ == "__main__":
     try:
-        check_java()
+        find_java()
     except SetupError as error:
         sys.exit(str(error))

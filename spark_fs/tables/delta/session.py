@@ -11,11 +11,12 @@ from pyspark.sql import SparkSession
 from spark_fs.errors import SetupError, get_first_line
 from spark_fs.redact import SENSITIVE_NAMES, get_safe_cause
 from spark_fs.tables.delta import jvm
+from spark_fs.tables.delta.class_archive import list_archive_options
 from spark_fs.tables.delta.jars import resolve_jars
-from spark_fs.tables.delta.java import check_java
+from spark_fs.tables.delta.java import find_java
 from spark_fs.tables.delta.jvm import defer_signals
 
-# What a session needs to read and write the tables at all.
+_JAVA_OPTIONS = "spark.driver.extraJavaOptions"
 # What a session must have been started with to read and write the tables at all.
 _STATIC_SETTINGS = {
     "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
@@ -47,7 +48,7 @@ _LOCAL_SETTINGS = {
     "spark.redaction.regex": f"(?i){SENSITIVE_NAMES}",  # in Spark's own pages, logs and events
     # tables are their owner's, who may say otherwise
     "spark.hadoop.fs.permissions.umask-mode": "077",
-    "spark.driver.extraJavaOptions": (
+    _JAVA_OPTIONS: (
         f"-Dlog4j2.configurationFile=file:{Path(__file__).with_name('log4j2.properties')}"
     ),
 }
@@ -79,7 +80,7 @@ def is_submitted() -> bool:
 
 
 def _build_session(settings: Mapping[str, object]) -> SparkSession:
-    check_java()
+    java = find_java()
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     submitted = is_submitted()
     builder = SparkSession.builder.appName("spark_fs")
@@ -87,6 +88,8 @@ def _build_session(settings: Mapping[str, object]) -> SparkSession:
     if not submitted:
         configuration |= _LOCAL_SETTINGS
         configuration["spark.master"] = "local[*]"
+        java_options = [configuration[_JAVA_OPTIONS], *list_archive_options(java)]
+        configuration[_JAVA_OPTIONS] = " ".join(java_options)
         configuration["spark.jars"] = ",".join(map(str, resolve_jars()))
     configuration |= {name: str(value) for name, value in settings.items()}
     for name, value in configuration.items():
