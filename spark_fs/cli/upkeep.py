@@ -44,15 +44,16 @@ def jars() -> None:
     typer.echo(",".join(map(str, resolve_jars())))
 
 
-@app.command(epilog='Example: export SPARK_SUBMIT_OPTS="$(spark-fs archive-classes)"')
+@app.command()
 def archive_classes(
     again: Annotated[bool, typer.Option("--again", help="Make it anew.")] = False,
 ) -> None:
-    """Make Spark start faster: keep the classes of its JVM in an archive, and print its options.
+    """Make Spark start faster.
 
-    It takes half a minute and 180 MB in the user's cache folder, once for each Java and pyspark.
-    Processes that start Spark by spark_fs use it from then on; spark-submit does where
-    SPARK_SUBMIT_OPTS holds the options.
+    The classes of its JVM are kept in an archive, and its options printed. It takes half a minute
+    and 180 MB in the user's cache folder, once for each Java and pyspark. Processes that start
+    Spark by spark_fs use it from then on; spark-submit does where SPARK_SUBMIT_OPTS holds the
+    options. Example: export SPARK_SUBMIT_OPTS="$(spark-fs archive-classes)"
     """
     from spark_fs.tables.delta.class_archive import list_archive_options, make_archive
     from spark_fs.tables.delta.java import find_java
