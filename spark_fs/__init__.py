@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from spark_fs.client.vector_client import Client
     from spark_fs.engine.windows import Events, rolling
     from spark_fs.flows.jobs import Job, RunningJob
+    from spark_fs.flows.read_source import read_parquet
     from spark_fs.spec.comparison import DEFAULT_THRESHOLDS, DriftReport
     from spark_fs.spec.feature_statistics import FeatureStatistics, Statistics, StatisticsConfig
     from spark_fs.spec.freshness import Freshness
@@ -92,6 +93,7 @@ __all__ = [
     "errors",
     "login",
     "parse_duration",
+    "read_parquet",
     "resolve_jars",
     "rolling",
     "select_features",
@@ -128,6 +130,7 @@ _LAZY = {
     "ValidationReport": "spark_fs.spec.validation_report",
     "Verification": "spark_fs.spec.verification",
     "parse_duration": "spark_fs.base.times",
+    "read_parquet": "spark_fs.flows.read_source",
     "resolve_jars": "spark_fs.tables.delta.jars",
     "rolling": "spark_fs.engine.windows",
     "select_features": "spark_fs.api.selection",

@@ -21,7 +21,7 @@ _READERS = {
     "csv": f"spark.read.csv(PATH, {_TEXT_OPTIONS})",
     "tsv": f'spark.read.csv(PATH, sep="\\t", {_TEXT_OPTIONS})',
     "json": 'spark.read.json(PATH, schema=SCHEMA, mode="FAILFAST")',
-    "parquet": "spark.read.parquet(PATH)",
+    "parquet": "spark_fs.read_parquet(spark, PATH)",
     "table": "spark.table(PATH)",
     "jdbc": "spark.read.jdbc(PATH, TABLE, properties=LOGIN)",
 }
@@ -74,7 +74,7 @@ def describe_project(name: str, proposal: PipelineProposal) -> dict[str, Any]:
         "driver": find_driver(look.path),
         "reader": _READERS[look.kind],
         "columns": columns,
-        "has_nanoseconds": any("timestamp_micros" in column["value"] for column in columns),
+        "is_parquet": look.kind == "parquet",
         "epoch_unit": _find_epoch_unit(proposal),
     }
 
@@ -95,14 +95,13 @@ def _describe_columns(proposal: PipelineProposal) -> list[dict[str, str]]:
 
 
 def _write_value(proposal: PipelineProposal, source: str, name: str) -> str:
-    """How a column is selected, as code: under its name, and times as such."""
-    from spark_fs.flows.look_at_source import is_in_nanoseconds
+    """How a column is selected, as code: as the feature that it is."""
+    from spark_fs.flows.look_at_source import becomes_string
 
     look = proposal.look
-    if look.kind == "parquet" and is_in_nanoseconds(look.rows.schema.field(source).type):
-        expression = f"timestamp_micros({_quote_column(source)} div 1000)"
-        return f"F.expr({write_text(expression)}).alias({write_text(name)})"
     value = f"F.col({write_text(_quote_column(source))})"
+    if look.kind in _TYPED_KINDS and becomes_string(look.rows.schema.field(source).type):
+        return f'{value}.cast("string").alias({write_text(name)})'
     return value if source == name else f"{value}.alias({write_text(name)})"
 
 

@@ -71,10 +71,7 @@ def with_source_schema(spark: SparkSession, group: GroupSpec) -> GroupSpec:
     """
     assert group.source
     rows = external.read_source(spark, group.source, os.environ)
-    types = {}
-    for name, type_ in spark_frames.get_feature_types(rows).items():
-        types[name] = "timestamp" if type_ == "timestamp_ntz" else type_
-    return group.with_schema(types)
+    return group.with_schema(spark_frames.get_feature_types(rows))
 
 
 def read_changes(table: GroupTable, start: Any, end: Any) -> DataFrame:

@@ -89,11 +89,6 @@ def look_at_file(path: Path, row_limit: int = LOOKED_ROWS) -> SourceLook:
     return SourceLook(str(path.resolve()), kind, rows.slice(0, row_limit), is_whole, names, types)
 
 
-def is_in_nanoseconds(type_: pa.DataType) -> bool:
-    """Whether a column has times that Spark reads as whole numbers of nanoseconds."""
-    return bool(pa.types.is_timestamp(type_) and type_.unit == "ns")
-
-
 def _check_encoding(path: Path, rows: pa.Table) -> None:
     for field in rows.schema:
         if pa.types.is_binary(field.type):
@@ -105,7 +100,7 @@ def _check_encoding(path: Path, rows: pa.Table) -> None:
 
 def _check_nanoseconds(path: Path, rows: pa.Table) -> None:
     for field in rows.schema:
-        if not is_in_nanoseconds(field.type):
+        if not pa.types.is_timestamp(field.type) or field.type.unit != "ns":
             continue
         try:
             rows[field.name].cast(pa.timestamp("us", field.type.tz))
@@ -126,12 +121,12 @@ def choose_type(location: str, type_: pa.DataType) -> str:
     Raises:
         SchemaError: No feature has such a type.
     """
-    if _becomes_string(type_):
+    if becomes_string(type_):
         return "string"
     return arrow_types.to_feature_type(resolve_arrow_type(location, type_, None))
 
 
-def _becomes_string(type_: pa.DataType) -> bool:
+def becomes_string(type_: pa.DataType) -> bool:
     """Whether a column of another type is a string as a feature."""
     return bool(pa.types.is_null(type_) or pa.types.is_time(type_))
 

@@ -134,11 +134,17 @@ def _read_texts(separator: str) -> Callable[[SparkSession, str, str], DataFrame]
     return read
 
 
+def _read_parquet(spark: SparkSession, source: str, _table: str) -> DataFrame:
+    from spark_fs.tables.spark_parquet import read_parquet
+
+    return read_parquet(spark, source, {})
+
+
 _READERS: dict[str, Callable[[SparkSession, str, str], DataFrame]] = {
     "csv": _read_texts(","),
     "tsv": _read_texts("\t"),
     "json": lambda spark, source, _: spark.read.json(source),
-    "parquet": lambda spark, source, _: spark.read.parquet(source),
+    "parquet": _read_parquet,
     "table": lambda spark, source, _: spark.table(source.removeprefix(TABLE_PREFIX)),
     "jdbc": lambda spark, source, table: spark.read.jdbc(
         source, table, properties=get_database_properties(source)

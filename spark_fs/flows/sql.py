@@ -1,8 +1,7 @@
 """Run SQL over the groups of a store, each under the name of its table: ``<name>_<version>``."""
 
 import re
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from py4j.java_gateway import is_instance_of
@@ -16,6 +15,7 @@ from spark_fs.flows.spark_reads import collect_frame
 from spark_fs.online.store import OnlineStore
 from spark_fs.spec.feature_group import GroupSpec
 from spark_fs.tables.spark_errors import find_root_cause
+from spark_fs.tables.spark_sessions import copy_session
 from spark_fs.tables.table import open_table
 
 _WRITING_PLANS = tuple(
@@ -50,7 +50,7 @@ def run_query(
         QueryError: It is not a SELECT, or cannot be run.
         NotFoundError: There is no group of a name.
     """
-    with _copy_session(spark) as session:
+    with copy_session(spark) as session:
         _check_is_select(session, query)
         words = {word.lower() for word in re.findall(r"\w+", query)}
         for name in words & groups.keys():
@@ -62,21 +62,6 @@ def run_query(
             read_group(session, groups[name]).createOrReplaceTempView(name)
         frame = _plan_query(session, query, groups)
         return collect_frame(frame, dataframe_type)
-
-
-@contextmanager
-def _copy_session(spark: SparkSession) -> Iterator[SparkSession]:
-    """A session beside another on the same context, with its settings and views.
-
-    What is named in it is known to no other. Making a frame lets its session be the active one, so
-    the other is that again at the end.
-    """
-    classes = SparkSession._get_j_spark_session_class(spark.sparkContext._jvm)
-    try:
-        yield SparkSession(spark.sparkContext, spark._jsparkSession.cloneSession())
-    finally:
-        SparkSession._activeSession = spark
-        classes.setActiveSession(spark._jsparkSession)
 
 
 def _plan_query(session: SparkSession, query: str, groups: Mapping[str, GroupSpec]) -> DataFrame:

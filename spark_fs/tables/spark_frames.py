@@ -26,7 +26,7 @@ def to_spark(
     numbers the rows, which have an order in all but Spark's frames.
     """
     if isinstance(data, DataFrame):
-        return _check_frame(_convert_types(_normalize_names(data)))
+        return _check_frame(convert_types(_normalize_names(data)))
     table = to_arrow(data, declared_types)
     if row_number_column:
         if row_number_column in table.column_names:
@@ -79,7 +79,7 @@ def _check_type(location: str, type_: T.DataType) -> None:
         )
 
 
-def _convert_types(frame: DataFrame) -> DataFrame:
+def convert_types(frame: DataFrame) -> DataFrame:
     """The frame* with UTC instants for times without a zone, and strings without a collation.
 
     The session's zone is UTC.

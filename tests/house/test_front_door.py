@@ -85,6 +85,7 @@ SIGNATURES = {
         "query_or_feature_view label k method score task baseline evaluate sample max_null_share"
         " leak seed progress engine"
     ),
+    spark_fs.read_parquet: "spark path options",
     Selection.plot: "",
     Selection.to_feature_view: "name version description",
     Project.get_feature_store: "name",
@@ -554,6 +555,7 @@ FUNCTIONS = (
     spark_fs.login,
     spark_fs.udf,
     spark_fs.select_features,
+    spark_fs.read_parquet,
     connection.connection,
     logins.get_current_project,
     logins.logout,

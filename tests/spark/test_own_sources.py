@@ -85,7 +85,7 @@ def test_a_url_and_a_table_are_looked_at_by_spark(spark: SparkSession, tmp_path:
     check_day(read_day(spark, look_at_spark_source(spark, "table:own_orders"), tmp_path))
     with pytest.raises(SchemaError, match=r"table:absent cannot be read by Spark: .*absent"):
         look_at_spark_source(spark, "table:absent")
-    with pytest.raises(SettingsError, match="--table t is for a database"):
+    with pytest.raises(SettingsError, match="--table t names a table of a database"):
         look_at_spark_source(spark, "table:own_orders", "t")
 
 
