@@ -270,7 +270,7 @@ def test_a_key_of_many_events_is_told_for_a_while(
             assert list(map(bits, vector)) == list(map(bits, wanted.values())), (key, instant)
     assert len(refused) == 3  # of each key with events, a week after the middle of them
     assert "cannot be computed at 2024-01-09T12:00:00+00:00" in refused[0]
-    assert "Sync the group again by sync_online()" in refused[0]
+    assert "Call sync_online(); for an instant of the past" in refused[0]
     assert view.get_feature_vector({"card": "a"}, now=INSTANTS[0])
 
 

@@ -262,7 +262,7 @@ def test_windows_of_a_group_that_was_made_anew_are_not_read_as_the_old_ones() ->
         (row,) = make_live_rows(table, Thinning(old, 30)).to_pylist()
         stored = (row[RECORDS_COLUMN], row[EVENTS_COLUMN])
         assert LiveWindows(old, old.features, False, "g").prepare(5)(*stored)
-        with pytest.raises(OnlineStoreError, match="the group was made anew"):
+        with pytest.raises(OnlineStoreError, match="was made again with other windows"):
             LiveWindows(other, other.features, False, "g").prepare(5)(*stored)
     kinds = [repr(each.where) for each in old.features]
     moved = replace(
@@ -274,7 +274,7 @@ def test_windows_of_a_group_that_was_made_anew_are_not_read_as_the_old_ones() ->
             )
         ),
     )
-    with pytest.raises(OnlineStoreError, match="the group was made anew"):
+    with pytest.raises(OnlineStoreError, match="was made again with other windows"):
         LiveWindows(moved, old.features, False, "g").prepare(5)(*stored)
     with pytest.raises(OnlineStoreError, match=r"in format 9, .*sync_online\(full=True\)"):
         LiveWindows(old, old.features, False, "g").prepare(5)(b"\t" + stored[0][1:], stored[1])
