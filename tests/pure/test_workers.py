@@ -175,7 +175,7 @@ def test_an_end_under_load_loses_no_request(home: Path, workers: int) -> None:
 @pytest.mark.slow
 def test_a_worker_that_cannot_begin_ends_all(home: Path) -> None:
     served = Served(home, ["--workers", "2", "--view", "nope"])
-    assert served.process.wait(60) == 1
+    assert served.process.wait(60) == 2
     time.sleep(0.2)
     said = "".join(served.said)
     assert "error: Feature view 'nope' does not exist" in said
