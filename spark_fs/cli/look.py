@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from spark_fs.api.project import login
-from spark_fs.cli.completion import complete_group_or_view
+from spark_fs.cli.completion import GroupOrViewArgument
 from spark_fs.cli.shared import (
     ConfigOption,
     JsonOption,
@@ -95,12 +95,7 @@ def _describe_empty_store(fs: FeatureStore, kind: str) -> str:
 
 @app.command()
 def show(
-    name: Annotated[
-        str,
-        typer.Argument(
-            help="A feature group or a feature view.", autocompletion=complete_group_or_view
-        ),
-    ],
+    name: GroupOrViewArgument,
     version: VersionOption = None,
     commits: Annotated[
         int, typer.Option("--commits", min=1, help="How many of the last commits to list.")
@@ -231,12 +226,7 @@ def _print_title(kind: str, record: Mapping[str, Any]) -> None:
 
 @app.command()
 def report(
-    name: Annotated[
-        str,
-        typer.Argument(
-            help="A feature group or a feature view.", autocompletion=complete_group_or_view
-        ),
-    ],
+    name: GroupOrViewArgument,
     version: VersionOption = None,
     training_dataset: Annotated[
         int | None,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from spark_fs.base.times import parse_duration, to_utc
-from spark_fs.cli.completion import complete_group_or_view
+from spark_fs.cli.completion import GroupOrViewArgument
 from spark_fs.cli.look import find_kinds
 from spark_fs.cli.shared import (
     ConfigOption,
@@ -31,12 +31,7 @@ if TYPE_CHECKING:
 
 @app.command()
 def drift(
-    name: Annotated[
-        str,
-        typer.Argument(
-            help="A feature group or a feature view.", autocompletion=complete_group_or_view
-        ),
-    ],
+    name: GroupOrViewArgument,
     version: VersionOption = None,
     training_dataset: Annotated[
         int | None,
