@@ -55,7 +55,7 @@ class RecordedWindows:
                 self._decoders.append((number, decode))
             if feature.function == "time_since_last":
                 self._ages.append(number)
-        self._is_decoded = not (self._decoders or self._ages)
+        self._has_kept_forms = bool(self._decoders or self._ages)
 
     def _find_place(self, feature: BoundFeature) -> int:
         """The place of a feature's value: that of all history is in the last record."""
@@ -99,7 +99,7 @@ class RecordedWindows:
             whole = self._read_record(stored, offset + end * self._record_bytes)
             records += self._layout.put_nulls(whole)
         values = list(self._pick_values(records))
-        if not self._is_decoded:
+        if self._has_kept_forms:
             self._decode(values, at)
         return values
 

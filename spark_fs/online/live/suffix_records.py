@@ -82,8 +82,7 @@ class SuffixLayout:
 
     def find_field(self, feature: BoundFeature) -> int | None:
         """The number of the field of a feature, of whatever length; None where it has none."""
-        numbers = {key: number for number, key in enumerate(self.fields)}
-        return numbers.get(_get_field_key(feature))
+        return self._numbers.get(_get_field_key(feature))
 
     def put_nulls(self, record: tuple[Any, ...]) -> tuple[Any, ...]:
         """A record where what functions give of a series without events is null."""
@@ -95,11 +94,12 @@ class SuffixLayout:
     @cached_property
     def _count_numbers(self) -> list[int]:
         """For each field the number of the one that counts the events of its series."""
-        numbers = {key: number for number, key in enumerate(self.fields)}
-        counts = []
-        for series_key, _, _ in self.fields:
-            counts.append(numbers[series_key, "count", None])
-        return counts
+        return [self._numbers[series_key, "count", None] for series_key, _, _ in self.fields]
+
+    @cached_property
+    def _numbers(self) -> dict[FieldKey, int]:
+        """The place of each field in a record."""
+        return {key: number for number, key in enumerate(self.fields)}
 
 
 def build_suffix_layout(plan: WindowPlan) -> SuffixLayout:
